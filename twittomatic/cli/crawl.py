@@ -1,0 +1,64 @@
+"""``twittomatic crawl``: everything on one machine."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import rich_click as click
+import ujson
+from rich.console import Console
+
+from twittomatic import logs
+from twittomatic.cli import summary
+from twittomatic.cli.options import (
+    API_URL,
+    CRAWL,
+    EXPECT,
+    MAX_USERS,
+    OUTPUT,
+    REDIS_URL,
+    SOURCE,
+    THREADS,
+    TRAVERSAL,
+    WORKERS,
+    kind_options,
+    setting_options,
+    settings_of,
+)
+from twittomatic.cli.progress import Progress
+from twittomatic.lifecycle import Stopper
+from twittomatic.local import Local, Plan, command_again
+
+ROWS = (WORKERS, THREADS, OUTPUT, CRAWL, TRAVERSAL, MAX_USERS, SOURCE, API_URL, REDIS_URL, EXPECT)
+
+
+@click.command()
+@click.argument("seeds_file", metavar="[SEEDS]", required=False)
+@kind_options
+@setting_options(*ROWS)
+@click.option("--strict", is_flag=True, help="Refuse to start when a line of SEEDS is bad.")
+@click.option("--adopt", is_flag=True, help="Take over an output folder that belongs to another crawl.")
+@click.option("--json", "as_json", is_flag=True, help="The summary as one JSON document on stdout.")
+def crawl(seeds_file: str | None, strict: bool, adopt: bool, as_json: bool, **values: Any) -> None:
+    """Crawl on this machine: a master and workers, with live progress, to the end and a summary.
+
+    SEEDS is a file (or - for standard input) with an id, an @name or a profile address a line; a frontier file of an
+    earlier crawl will do. Without Redis a private server is started; without credentials the API twin and its sample
+    world. Ctrl-C parks the work; the same command goes on with it.
+    """
+    settings = settings_of(values, *ROWS)
+    logs.configure("crawl", settings.CRAWL, settings.LOG_DIRECTORY, level=settings.LOG_LEVEL, console=False)
+    console = Console(stderr=True)
+    began = time.monotonic()
+    with Stopper() as stopper, Progress(console) as progress:
+        local = Local(settings, Plan(seeds_file, strict=strict, adopt=adopt), stopper, progress.say)
+        last = local.run(progress.show)
+    document = summary.document(
+        last, settings.OUTPUT_DIRECTORY, time.monotonic() - began, local.survey, is_twin=local.uses_twin
+    )
+    if as_json:
+        click.echo(ujson.dumps(document, escape_forward_slashes=False))
+    else:
+        click.echo(summary.words(document, command_again(settings)))
+    raise SystemExit(stopper.exit_status)

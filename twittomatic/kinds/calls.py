@@ -1,0 +1,211 @@
+"""One paid call: grant, request, settle; and what each kind of failure means for whoever asked."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from twittomatic import logs
+from twittomatic.clock import Clock
+from twittomatic.errors import (
+    Capped,
+    CredentialRefused,
+    Gone,
+    Limited,
+    OutOfCredits,
+    SourceError,
+    Transient,
+    TwittomaticError,
+)
+from twittomatic.job import Grant, Window
+from twittomatic.sources.base import Page
+from twittomatic.state.budget import Budget, Wait
+
+log = logs.get(__name__)
+
+TRIES_IN_PLACE = 4
+"""Requests for one page before the job is delayed."""
+FIRST_PAUSE_SECONDS = 0.2
+REFUSALS_BEFORE_STOP = 2
+"""Refusals in a row, of different users, that take a credential out: one may be the user's own state."""
+FAILURES_OF_AN_OUTAGE = 3
+"""Failed jobs in a row, over all threads of a process, after which the network counts as down."""
+LIMITS_IN_A_ROW = 8
+"""Limited answers with fresh grants before the caller waits: a server that lies about its windows is not hammered."""
+
+
+class Waiting(TwittomaticError):
+    """No credential may call this endpoint now. ``until``: unix seconds, None when nobody knows."""
+
+    def __init__(self, endpoint: str, until: float | None, reason: str) -> None:
+        super().__init__(f"{endpoint}: {reason}")
+        self.endpoint = endpoint
+        self.until = until
+        self.reason = reason
+
+
+class Stopped(TwittomaticError):
+    """We are asked to stop; nothing was lost."""
+
+
+class Failing(TwittomaticError):
+    """The call failed as often as it may in one go. ``error``: the last answer."""
+
+    def __init__(self, error: SourceError) -> None:
+        super().__init__(error.detail)
+        self.error = error
+
+
+class Health:
+    """What the threads of one process know together: refused credentials, and whether the network answers at all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._refusals: dict[str, set[str]] = {}
+        self._failures = 0
+
+    def refused(self, credential: str, who: str) -> int:
+        """Users in a row for whom this credential was refused."""
+        with self._lock:
+            users = self._refusals.setdefault(credential, set())
+            users.add(who)
+            return len(users)
+
+    def worked(self, credential: str) -> None:
+        """The network answered with this credential."""
+        with self._lock:
+            self._refusals.pop(credential, None)
+            self._failures = 0
+
+    def failed(self) -> None:
+        """A call failed as often as it may, for a reason that is not the user's."""
+        with self._lock:
+            self._failures += 1
+
+    @property
+    def is_outage(self) -> bool:
+        """Nothing worked for so long that the network is to blame: no job may be counted as failing for it."""
+        return self._failures >= FAILURES_OF_AN_OUTAGE
+
+
+class Calls:
+    """Makes calls for one thread, one request per granted call, every answer settled before its bytes go anywhere."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        credentials: Sequence[str],
+        prices_micro: Mapping[str, int],
+        clock: Clock,
+        stop: threading.Event,
+        health: Health,
+    ) -> None:
+        self._budget = budget
+        self._credentials = credentials
+        self._prices = prices_micro
+        self._clock = clock
+        self._stop = stop
+        self._health = health
+        self._chance = random.Random()
+
+    def ask(
+        self, grant: Grant | None, endpoint: str, wanted: int, kind: str, who: str, request: Callable[[str], Page]
+    ) -> tuple[Page, Grant]:
+        """One page, and what is left of the grant (a new one is taken when it is used up).
+
+        ``wanted``: calls to take at once; ``who``: the user it is for. Errors: Waiting, Stopped, Failing (transient to
+        the end), and the SourceErrors that are an answer: Gone, BadCursor, UnknownBody.
+        """
+        tries = limits = 0
+        while True:
+            if self._stop.is_set():
+                self._give(grant)
+                raise Stopped("asked to stop")
+            if grant is None or grant.calls < 1 or grant.endpoint != endpoint:
+                self._give(grant)
+                grant = self._take(endpoint, wanted)
+            try:
+                page = request(grant.credential)
+            except SourceError as error:
+                grant = self._settle_error(grant, kind, who, error)
+                if isinstance(error, Limited) and limits < LIMITS_IN_A_ROW:
+                    limits += 1
+                elif isinstance(error, Capped | OutOfCredits):
+                    continue
+                elif isinstance(error, CredentialRefused) and tries < TRIES_IN_PLACE:
+                    tries += 1
+                elif isinstance(error, Transient) and tries + 1 < TRIES_IN_PLACE:
+                    self._pause(tries, error)
+                    tries += 1
+                else:
+                    self._give(grant)
+                    if isinstance(error, Limited):
+                        raise Waiting(endpoint, error.until, "limited") from error
+                    if isinstance(error, Transient | CredentialRefused):
+                        self._health.failed()
+                        raise Failing(error) from error
+                    raise
+            else:
+                self._health.worked(grant.credential)
+                self._settle(grant, kind, page.windows, charge=page.charge)
+                return page, _one_less(grant)
+
+    def _take(self, endpoint: str, wanted: int) -> Grant:
+        taken = self._budget.take(endpoint, wanted, self._credentials)
+        if isinstance(taken, Wait):
+            raise Waiting(endpoint, taken.until, taken.reason or "limited")
+        return taken
+
+    def _give(self, grant: Grant | None) -> None:
+        if grant is not None and grant.calls > 0:
+            self._budget.give(grant)
+
+    def _settle(
+        self,
+        grant: Grant,
+        kind: str,
+        windows: Sequence[Window],
+        *,
+        charge: Mapping[str, int] | None = None,
+        exhausted_until: float | None = None,
+        answered: bool = True,
+    ) -> None:
+        self._budget.settle(
+            grant.endpoint,
+            grant.credential,
+            windows,
+            kind=kind,
+            charge=charge or {},
+            prices_micro=self._prices,
+            exhausted_until=exhausted_until,
+            answered=answered,
+        )
+
+    def _settle_error(self, grant: Grant, kind: str, who: str, error: SourceError) -> Grant | None:
+        """Book a call that brought no page; what is left of the grant, None when its credential may not go on."""
+        until = error.until if isinstance(error, Limited) else None
+        self._settle(grant, kind, error.windows, exhausted_until=until, answered=isinstance(error, Gone))
+        left = _one_less(grant)
+        if isinstance(error, Capped | OutOfCredits):
+            reason = "usage cap reached" if isinstance(error, Capped) else "out of credits"
+            self._budget.stop(grant.endpoint, grant.credential, reason)
+            log.warning("endpoint stopped", endpoint=grant.endpoint, credential=grant.credential, reason=error.detail)
+        elif isinstance(error, CredentialRefused):
+            if self._health.refused(grant.credential, who) < REFUSALS_BEFORE_STOP:
+                return left
+            self._budget.stop(None, grant.credential, f"refused: {error.detail}")
+            log.error("credential taken out", credential=grant.credential, reason=error.detail)
+        elif not isinstance(error, Limited):
+            return left
+        self._give(left)
+        return None
+
+    def _pause(self, tries: int, error: Transient) -> None:
+        seconds = FIRST_PAUSE_SECONDS * 2**tries * (0.5 + self._chance.random())
+        self._clock.wait(self._stop, min(max(seconds, error.retry_after), 30.0))
+
+
+def _one_less(grant: Grant) -> Grant:
+    return Grant(grant.endpoint, grant.credential, grant.calls - 1)
+

@@ -1,0 +1,201 @@
+"""Everything on one machine: a private Redis and the API twin where none is configured, a master and workers as
+children, and one view of it all. Whatever dies is started again; when this process dies, all of it ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+import ujson
+
+from twittomatic import logs, seeds
+from twittomatic.children import Child, stop_all
+from twittomatic.config import Settings
+from twittomatic.embedded import EmbeddedRedis
+from twittomatic.errors import StateUnavailable, TwittomaticError
+from twittomatic.lifecycle import FolderLock, Stopper
+from twittomatic.sources import SEED_FORMS
+from twittomatic.state.snapshot import Snapshot
+from twittomatic.wiring import Wiring
+
+log = logs.get(__name__)
+
+LOOK_SECONDS = 0.25
+TWIN_USERS = 2000
+TWIN_SEED = 7
+TWIN_SEEDS = 20
+TWIN_TOKEN = "sample-world"
+START_SECONDS = 30.0
+RESPAWN_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
+RESPAWN_LIMIT = 20
+KEPT_FOLDER = ".seeds"
+
+
+class Failed(TwittomaticError):
+    """A child could not be kept running."""
+
+
+@dataclass(slots=True)
+class Post:
+    """A child that is to run until we say otherwise, and how often it had to be started again."""
+
+    child: Child
+    starts: int = 0
+    due: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one ``crawl`` was asked for. seeds: a path, ``-`` for standard input, None for what there is."""
+
+    seeds: str | None
+    strict: bool = False
+    adopt: bool = False
+
+
+@dataclass(slots=True)
+class Local:
+    """One ``twittomatic crawl``. ``say``: tells a person one line."""
+
+    settings: Settings
+    plan: Plan
+    stopper: Stopper
+    say: Callable[[str], None]
+    survey: seeds.Survey | None = None
+    uses_twin: bool = False
+    redis: EmbeddedRedis | None = None
+    wiring: Wiring = field(init=False)
+    _posts: list[Post] = field(default_factory=list)
+    _master: Child = field(init=False)
+
+    def run(self, watch: Callable[[Snapshot], None]) -> Snapshot:
+        """Crawl to the end, or until asked to stop; the last snapshot. Errors: UserError, Failed, StateUnavailable."""
+        output = self.settings.OUTPUT_DIRECTORY
+        seeds_path = self._survey()
+        with ExitStack() as stack:
+            if not self.settings.REDIS_URL and not self.settings.SENTINELS:
+                stack.enter_context(FolderLock(output))
+                self.redis = EmbeddedRedis(output / ".redis")
+                stack.callback(self.redis.stop)
+                url = self.redis.start()
+                self.settings = self.settings.but("private server", REDIS_URL=url)
+                self.say(f"Redis: private server in {output / '.redis'}")
+            Wiring(self.settings).archive().claim_folder(
+                self.settings.NAMESPACE, self.settings.CRAWL, adopt=self.plan.adopt
+            )
+            seeds_path = self._begin_twin(stack, seeds_path)
+            self.wiring = Wiring(self.settings)
+            self.wiring.engine().prepare()
+            return self._work(stack, seeds_path, watch)
+
+    def _survey(self) -> Path | None:
+        """Read the seeds before anything is started: a bad file stops here."""
+        if self.plan.seeds is None:
+            return None
+        kept = self.settings.OUTPUT_DIRECTORY / KEPT_FOLDER
+        path = seeds.keep_stdin(kept) if self.plan.seeds == "-" else Path(self.plan.seeds)
+        self.survey = seeds.survey(path, SEED_FORMS[self.settings.SOURCE], strict=self.plan.strict)
+        if self.survey.bad_count:
+            self.say(f"{path}: {self.survey.bad_count} bad lines are left out:\n{self.survey.complaint()}")
+        return path
+
+    def _begin_twin(self, stack: ExitStack, seeds_path: Path | None) -> Path | None:
+        """With neither an address nor credentials the twin is crawled; its sample seeds unless others are given."""
+        if self.settings.API_URL or Wiring(self.settings).credentials():
+            return seeds_path
+        self.uses_twin = True
+        command = ["emulator", "--port", "0", "--users", str(TWIN_USERS), "--seed", str(TWIN_SEED), "--json"]
+        twin = Child(command, "API twin", read_stdout=True)
+        stack.callback(twin.stop)
+        twin.start()
+        line = twin.read_line(START_SECONDS)
+        if not line:
+            raise Failed(twin.report())
+        url = str(ujson.loads(line)["url"])
+        twin.command[twin.command.index("--port") + 1] = url.rpartition(":")[2]
+        self.settings = self.settings.but("API twin", API_URL=url)
+        self.say(
+            f"No credentials are configured, so nothing real is crawled: this is the API twin with its sample world of "
+            f"{TWIN_USERS} invented users, at {url}. To crawl a network: see `twittomatic settings`, CREDENTIALS_FILE."
+        )
+        self._posts.append(Post(twin, starts=1))
+        return seeds_path or self._sample_seeds(url)
+
+    def _sample_seeds(self, url: str) -> Path:
+        answer = requests.get(f"{url}/_world/seeds", params={"n": TWIN_SEEDS}, timeout=START_SECONDS)
+        answer.raise_for_status()
+        path = self.settings.OUTPUT_DIRECTORY / KEPT_FOLDER / "sample.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(["# seeds of the sample world", *answer.json()["ids"]]) + "\n")
+        return path
+
+    def _work(self, stack: ExitStack, seeds_path: Path | None, watch: Callable[[Snapshot], None]) -> Snapshot:
+        environment = self.settings.environment()
+        if self.uses_twin:
+            environment["TWITTOMATIC_BEARER"] = TWIN_TOKEN
+        master = ["master", "--standby", *([str(seeds_path)] if seeds_path else [])]
+        self._master = Child(master, "master", environment=environment)
+        host = socket.gethostname()
+        workers = [
+            Child(["worker", f"{host}-{self.settings.CRAWL}-{number}"], f"worker {number}", environment=environment)
+            for number in range(1, self.settings.WORKERS + 1)
+        ]
+        stack.callback(lambda: stop_all([self._master, *workers], self.settings.DRAIN_SECONDS))
+        for child in (self._master, *workers):
+            child.start()
+            self._posts.append(Post(child, starts=1))
+        snapshot = self.wiring.snapshot()
+        while not self.stopper.stopping:
+            if self._master.status == 0:
+                break
+            self._keep_running()
+            snapshot = self._look(snapshot)
+            watch(snapshot)
+            self.stopper.wait(LOOK_SECONDS)
+        stop_all([self._master, *workers], self.settings.DRAIN_SECONDS)
+        return self._look(snapshot)
+
+    def _look(self, last: Snapshot) -> Snapshot:
+        try:
+            return self.wiring.snapshot()
+        except StateUnavailable as error:
+            log.warning("Redis is away", why=str(error))
+            return last
+
+    def _keep_running(self) -> None:
+        """Start again what ended without being asked to, after a growing pause; give up when it will not stay."""
+        now = time.monotonic()
+        if self.redis is not None and not self.redis.running:
+            raise Failed(f"the private Redis server ended: {self.redis.report()}")
+        for post in self._posts:
+            status = post.child.status
+            if status is None or (post.child is self._master and status == 0):
+                continue
+            if status == 2:
+                raise Failed(post.child.report())
+            if post.due == 0.0:
+                log.error("a process ended", process=post.child.name, report=post.child.report())
+                self.say(f"{post.child.report().splitlines()[0]}; starting it again")
+                if post.starts >= RESPAWN_LIMIT:
+                    raise Failed(post.child.report())
+                post.due = now + RESPAWN_SECONDS[min(post.starts - 1, len(RESPAWN_SECONDS) - 1)]
+            if now >= post.due:
+                post.due = 0.0
+                post.starts += 1
+                post.child.start()
+
+
+def command_again(settings: Settings) -> str:
+    """The command that goes on with this crawl."""
+    parts = ["twittomatic crawl"]
+    if settings.origin("OUTPUT_DIRECTORY") != "default":
+        parts.append(f"--output {os.fspath(settings.OUTPUT_DIRECTORY)}")
+    if settings.origin("CRAWL") != "default":
+        parts.append(f"--crawl {settings.CRAWL}")
+    return " ".join(parts)

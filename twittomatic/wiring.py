@@ -1,0 +1,301 @@
+"""The only module that builds objects from settings, and the only one that creates a Redis client."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.sentinel import Sentinel
+
+from twittomatic import __version__, logs, seeds
+from twittomatic.archive.gzip_files import GzipArchive
+from twittomatic.bus import Bus
+from twittomatic.clock import SystemClock
+from twittomatic.config import Settings
+from twittomatic.embedded import running_url
+from twittomatic.errors import CredentialsError, InUse, SettingsError
+from twittomatic.job import ID_FORMS, UPDATE, IdForm
+from twittomatic.kinds import KINDS
+from twittomatic.kinds.base import Services
+from twittomatic.kinds.calls import Calls, Health
+from twittomatic.lifecycle import is_alive, process_started
+from twittomatic.master import FileSeeds, HeldSeeds, Master, SeedList, Wish
+from twittomatic.names import Names
+from twittomatic.policy import Policy
+from twittomatic.sources import SEED_FORMS, SOURCES, make_source
+from twittomatic.sources.base import Source
+from twittomatic.sources.credentials import Credential, load_credentials
+from twittomatic.state.budget import Budget
+from twittomatic.state.crawl import Crawl
+from twittomatic.state.engine import CLIENT_OPTIONS, Caller, Engine
+from twittomatic.state.frontier import Frontier
+from twittomatic.state.keys import Keys
+from twittomatic.state.leader import Leader
+from twittomatic.state.queue import Queue
+from twittomatic.state.registry import Registry
+from twittomatic.state.snapshot import Snapshot, snapshot
+from twittomatic.worker import Worker
+
+log = logs.get(__name__)
+
+IDS_PER_BUCKET = 350
+"""Ids that a bucket of the seen set should hold; from 512 on a server with the usual settings changes its form."""
+CRAWL_LOOK_SECONDS = 0.2
+
+
+class Wiring:
+    """Objects of one process, built when they are first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        for secret in settings.secrets():
+            logs.hide(secret)
+
+    def client(self) -> redis.Redis:
+        """A client without retries of its own. SettingsError without any server."""
+        options: dict[str, Any] = dict(CLIENT_OPTIONS)
+        if self.settings.REDIS_PASSWORD:
+            options["password"] = self.settings.REDIS_PASSWORD
+        if self.settings.SENTINELS:
+            pairs = [entry.rpartition(":") for entry in self.settings.SENTINELS]
+            try:
+                addresses = [(host, int(port)) for host, _, port in pairs]
+            except ValueError:
+                raise SettingsError(f"SENTINELS is {self.settings.SENTINELS!r}", "it takes host:port each") from None
+            sentinel = Sentinel(addresses, sentinel_kwargs={"socket_timeout": 2}, **options)
+            return sentinel.master_for(self.settings.SENTINEL_SERVICE)  # type: ignore[no-any-return]
+        url = self.settings.REDIS_URL or running_url(self.settings.OUTPUT_DIRECTORY / ".redis")
+        if not url:
+            raise SettingsError(
+                "no Redis is configured, and no crawl of this folder has one running",
+                "set REDIS_URL (or --redis); `twittomatic crawl` starts a private server by itself",
+            )
+        try:
+            return redis.Redis.from_url(url, **options)
+        except ValueError as error:
+            raise SettingsError(f"REDIS_URL cannot be used: {error}", "write redis://host:6379/0") from error
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return Engine(self.client())
+
+    def engine(self) -> Engine:
+        """The functions of the crawl state."""
+        return self._engine
+
+    @cached_property
+    def keys(self) -> Keys:
+        """Key names of this crawl."""
+        return Keys(self.settings.NAMESPACE, self.settings.CRAWL)
+
+    def bus(self) -> Bus:
+        """What carries the events of this deployment."""
+        return Bus(self.client(), self.keys.deployment)
+
+    def id_form(self) -> IdForm:
+        """How the source's network spells ids."""
+        return SOURCES[self._source_name()].id_form
+
+    def _source_name(self) -> str:
+        if self.settings.SOURCE not in SOURCES:
+            raise SettingsError(f"SOURCE is {self.settings.SOURCE!r}", f"known are {', '.join(SOURCES)}")
+        return self.settings.SOURCE
+
+    def seed_form(self) -> seeds.Parser:
+        """How a line of a seeds file names a user of the source's network."""
+        return SEED_FORMS[self._source_name()]
+
+    def archive(self) -> GzipArchive:
+        """The archive of the output folder."""
+        return GzipArchive(
+            self.settings.OUTPUT_DIRECTORY,
+            parts=self.settings.TEMPORARY_DIRECTORY,
+            id_form=self.id_form(),
+            level=self.settings.COMPRESSION,
+        )
+
+    def credentials(self) -> Mapping[str, Credential]:
+        """Every credential by label, its secrets hidden from the logs."""
+        found = load_credentials(self.settings.CREDENTIALS_FILE, os.environ)
+        for credential in found.values():
+            for secret in credential.reveal():
+                logs.hide(secret)
+        return found
+
+    def needed_credentials(self) -> Mapping[str, Credential]:
+        """The same. CredentialsError when there is none."""
+        found = self.credentials()
+        if not found:
+            raise CredentialsError(
+                "no credentials are configured",
+                f"write {self.settings.CREDENTIALS_FILE} (mode 600) or set TWITTOMATIC_BEARER",
+            )
+        return found
+
+    def source(self, credentials: Mapping[str, Credential]) -> Source:
+        """A source with its own connections, for one thread."""
+        return make_source(
+            self._source_name(),
+            credentials=credentials,
+            api_url=self.settings.API_URL,
+            contact=self.settings.CONTACT,
+            timeout=(5.0, self.settings.REQUEST_SECONDS),
+            clock=self.clock,
+            dialect=self.settings.DIALECT,
+            fields=self.settings.FIELDS,
+        )
+
+    def policy(self) -> Policy:
+        """The rules of FOLLOW. SettingsError for a wrong one."""
+        return Policy(self.settings.FOLLOW)
+
+    def prices_micro(self) -> dict[str, int]:
+        """Micro-dollars by resource."""
+        return {resource: round(price * 1_000_000) for resource, price in self.settings.PRICES.items()}
+
+    def snapshot(self) -> Snapshot:
+        """The crawl now."""
+        return snapshot(self._engine, self.keys)
+
+    def settled_crawl(self, stop: threading.Event) -> dict[str, str] | None:
+        """The crawl's shared settings as soon as a master has written them; None when asked to stop before."""
+        crawl = Crawl(self._engine, self.keys)
+        told = False
+        while not stop.is_set():
+            shared = crawl.settings()
+            if shared.get("buckets"):
+                return shared
+            if not told:
+                log.info("waiting for a master to begin the crawl", crawl=self.settings.CRAWL)
+                told = True
+            self.clock.wait(stop, CRAWL_LOOK_SECONDS)
+        return None
+
+    def calls(self, caller: Caller, credentials: Collection[str], stop: threading.Event, health: Health) -> Calls:
+        """Paid calls for one thread."""
+        budget = Budget(self._engine, self.keys, caller)
+        return Calls(budget, list(credentials), self.prices_micro(), self.clock, stop, health)
+
+    def worker(self, name: str, kinds: Collection[str], stop: threading.Event, shared: Mapping[str, str]) -> Worker:
+        """A worker with its name taken. InUse when another process lives under it."""
+        credentials = self.needed_credentials()
+        instance = self._register(name)
+        buckets, lease_seconds = int(shared["buckets"]), float(shared["lease_seconds"])
+        health, policy, crawl = Health(), self.policy(), Crawl(self._engine, self.keys)
+
+        def services(slot: str) -> Services:
+            caller = Caller(name, slot, instance)
+            return Services(
+                source=self.source(credentials),
+                archive=self.archive(),
+                queue=Queue(self._engine, self.keys, caller, buckets=buckets),
+                frontier=Frontier(self._engine, self.keys, caller, buckets=buckets),
+                calls=self.calls(caller, credentials, stop, health),
+                policy=policy,
+                clock=self.clock,
+                crawl=self.settings.CRAWL,
+                worker=name,
+                lease_seconds=lease_seconds,
+            )
+
+        return Worker(
+            name=name,
+            beats=Queue(self._engine, self.keys, Caller(name, "beat", instance), buckets=buckets),
+            services=services,
+            credentials=list(credentials),
+            wanted=lambda: crawl.settings().get("kinds", "").split(","),
+            kinds=[kind for kind in KINDS if kind in kinds],
+            threads=self.settings.THREADS,
+            lease_seconds=lease_seconds,
+            clock=self.clock,
+            health=health,
+            stop=stop,
+            leave=lambda: Registry(self._engine, self.keys).leave(name, instance),
+        )
+
+    def _register(self, name: str) -> str:
+        """Take a worker's name; from a process of this machine that is provably dead at once."""
+        registry = Registry(self._engine, self.keys)
+        info = {**self.identity(), "slots": self.settings.THREADS}
+        try:
+            return registry.register(name, info)
+        except InUse:
+            holder = registry.holder(name)
+            if holder is None or not died_here(holder.info):
+                raise
+            return registry.register(name, info, replaces=holder.instance)
+
+    def identity(self) -> dict[str, str | int | float]:
+        """What this process tells of itself."""
+        return {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": process_started(os.getpid()) or time.time(),
+            "version": __version__,
+        }
+
+    def master(self, stop: threading.Event, *, standby: bool) -> Master:
+        """A master that does not lead yet."""
+        settings = self.settings
+        credentials = self.needed_credentials()
+        name = f"master-{socket.gethostname()}-{os.getpid()}"
+        had = Crawl(self._engine, self.keys).settings()
+        buckets = int(had.get("buckets", settings.BUCKETS or max(1, -(-settings.EXPECT // IDS_PER_BUCKET))))
+        main = Caller(name, "main")
+        return Master(
+            name=settings.CRAWL,
+            identity=f"{name}-{main.start}",
+            info=self.identity(),
+            crawl=Crawl(self._engine, self.keys, main),
+            frontier=Frontier(self._engine, self.keys, main, buckets=buckets),
+            leader=Leader(self._engine, self.keys, Caller(name, "rounds")),
+            source=self.source(credentials),
+            calls=self.calls(main, credentials, stop, Health()),
+            names=lambda: Names(settings.OUTPUT_DIRECTORY),
+            folder=settings.OUTPUT_DIRECTORY,
+            frontier_name=settings.FRONTIER_NAME,
+            clock=self.clock,
+            stop=stop,
+            verified_dead=lambda held: died_here(held.info),
+            shape={
+                "buckets": buckets,
+                "lease_seconds": settings.LEASE_SECONDS,
+                "max_attempts": settings.MAX_ATTEMPTS,
+                "id_form": self.id_form().name,
+            },
+            standby=standby,
+        )
+
+    def wish(self, seeds_path: Path | None, *, strict: bool = False) -> Wish:
+        """What the settings and a seeds file ask of the crawl; without a file the last one, or for updates everybody
+        who is held. SeedsError."""
+        settings = self.settings
+        path = seeds_path
+        if path is None:
+            kept = Crawl(self._engine, self.keys).settings().get("seeds_path", "")
+            path = Path(kept) if kept and UPDATE not in settings.KINDS else None
+        chosen: SeedList | None = None
+        if path is not None:
+            survey = seeds.survey(path, self.seed_form(), strict=strict)
+            chosen = FileSeeds(path, survey.digest, self.seed_form())
+        elif UPDATE in settings.KINDS:
+            chosen = HeldSeeds(self.archive())
+        return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, str(path.absolute()) if path else "")
+
+
+def died_here(info: Mapping[str, Any]) -> bool:
+    """Whether a process that told this of itself ran on this machine and is gone, for certain."""
+    try:
+        return info["host"] == socket.gethostname() and not is_alive(int(info["pid"]), float(info["started"]))
+    except (KeyError, TypeError, ValueError):
+        return False
+
+
