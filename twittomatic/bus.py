@@ -20,7 +20,7 @@ class Bus:
 
     def publish(self, event: events.Event) -> int:
         """Send an event that no commit carries; the number of listeners that got it."""
-        return int(self._client.publish(self._prefix + event.channel, event.encode()))  # type: ignore[arg-type]
+        return int(self._client.publish(self._prefix + event.channel, event.encode()))
 
     def listen(
         self, kinds: Sequence[type[events.Event]] = events.EVENTS, *, poll_seconds: float = 1.0
@@ -29,7 +29,7 @@ class Bus:
 
         The first None says that the subscription stands: nothing published after it is missed while connected.
         """
-        subscription = self._client.pubsub(ignore_subscribe_messages=False)
+        subscription = self._client.pubsub(ignore_subscribe_messages=False)  # type: ignore[no-untyped-call]
         try:
             subscription.subscribe(*(self._prefix + kind.channel for kind in kinds))
             confirmed = 0

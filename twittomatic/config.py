@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,11 +19,22 @@ from twittomatic.settings_file import nearest, read_settings
 PREFIX = "TWITTOMATIC_"
 FILE_VARIABLE = "TWITTOMATIC_SETTINGS"
 DEFAULT = "default"
-CHECKOUT_FILE = Path(__file__).resolve().parent.parent / "settings.py"
+_FOLDER = Path(__file__).resolve().parent.parent
+CHECKOUT_FILE = _FOLDER / "settings.py" if (_FOLDER / "setup.cfg").is_file() else None
+"""The file beside the package; an installed package has none, whatever lies beside it."""
 HIDDEN = "********"
 
 Traversal = Literal["default", "bfs", "dfs", "priority"]
 Level = Literal["debug", "info", "warning", "error"]
+
+FORMS: Mapping[str, str] = {
+    "a name of letters, digits, dots and dashes": r"[A-Za-z0-9][A-Za-z0-9._-]*",
+    "a redis://, rediss:// or unix:// address, or empty": r"(rediss?|unix)://\S+|",
+    "an http:// or https:// address, or empty": r"https?://\S+|",
+    "one line of text": r"[^\r\n]*",
+}
+"""Forms of texts: in words, and as a regular expression that the whole text must match."""
+NAME, REDIS_ADDRESS, HTTP_ADDRESS, LINE = FORMS
 
 
 def _setting(
@@ -32,10 +44,12 @@ def _setting(
     least: float | None = None,
     most: float | None = None,
     under: str = "",
+    form: str = "",
     secret: bool = False,
 ) -> Any:
-    """One row of the table. least, most: bounds of a number; under: the default is a folder in another setting's."""
-    meta = {"doc": doc, "least": least, "most": most, "under": under, "secret": secret}
+    """One row of the table. least, most: bounds of a number; form: of a text, one of FORMS; under: the default is a
+    folder in another setting's."""
+    meta = {"doc": doc, "least": least, "most": most, "under": under, "form": form, "secret": secret}
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: types.MappingProxyType(dict(default)), metadata=meta)
     return dataclasses.field(default=default, metadata=meta)
@@ -57,18 +71,18 @@ class Settings:
 
     # Redis
     REDIS_URL: str = _setting(
-        "", "redis://, rediss:// or unix:// address; empty: a private server is started", secret=True
+        "", "address of the server; empty: a private one is started", form=REDIS_ADDRESS, secret=True
     )
     REDIS_PASSWORD: str = _setting("", "password, where the address does not hold it", secret=True)
     SENTINELS: tuple[str, ...] = _setting((), "host:port of each Sentinel; used instead of REDIS_URL")
     SENTINEL_SERVICE: str = _setting("twittomatic", "name under which the Sentinels watch the server")
-    NAMESPACE: str = _setting("main", "one deployment: its budgets and money are shared by all its crawls")
+    NAMESPACE: str = _setting("main", "one deployment: its budgets and money are shared by all its crawls", form=NAME)
 
     # Crawl
-    CRAWL: str = _setting("main", "name of the crawl")
+    CRAWL: str = _setting("main", "name of the crawl", form=NAME)
     KINDS: tuple[str, ...] = _setting(("timeline", "follower", "analyzer"), "what is done with each user")
     TRAVERSING: Traversal = _setting("default", "default (found users go to the frontier file), bfs, dfs or priority")
-    FRONTIER_NAME: str = _setting("frontier", "first part of the frontier file's name")
+    FRONTIER_NAME: str = _setting("frontier", "first part of the frontier file's name", form=NAME)
     MAX_USERS: int = _setting(0, "users that are admitted at most; 0: no limit", least=0)
     EXPECT: int = _setting(1_000_000, "ids that the seen set is laid out for", least=1)
     BUCKETS: int = _setting(0, "buckets of the seen set; 0: chosen from EXPECT", least=0)
@@ -84,11 +98,13 @@ class Settings:
 
     # Network
     SOURCE: str = _setting("x_v2", "the network and dialect that users are read from")
-    API_URL: str = _setting("", "address of the API, of a mirror or of the emulator; empty: the network's own")
+    API_URL: str = _setting(
+        "", "address of the API, of a mirror or of the emulator; empty: the network's own", form=HTTP_ADDRESS
+    )
     DIALECT: Literal["tweet", "post"] = _setting("tweet", "names that are asked for: tweet.fields or post.fields")
     FIELDS: Mapping[str, Any] = _setting({}, "fields and expansions instead of all, by parameter")
     CREDENTIALS_FILE: Path = _setting(Path("credentials.toml"), "tokens by label; must be readable by its owner alone")
-    CONTACT: str = _setting("", "address or page told in the User-Agent, for the network's operators")
+    CONTACT: str = _setting("", "address or page told in the User-Agent, for the network's operators", form=LINE)
     REQUEST_SECONDS: float = _setting(30.0, "an answer that stays away for so long is a timeout", least=0.1)
 
     # Money
@@ -140,6 +156,7 @@ class Row:
     least: float | None
     most: float | None
     under: str
+    form: str
     secret: bool
 
 
@@ -210,7 +227,7 @@ def _file(file: Path | str | None, variables: Mapping[str, str]) -> Path | None:
         return None
     if named:
         return Path(named).absolute()
-    return CHECKOUT_FILE if CHECKOUT_FILE.is_file() else None
+    return CHECKOUT_FILE if CHECKOUT_FILE and CHECKOUT_FILE.is_file() else None
 
 
 def _from_file(path: Path) -> Iterator[tuple[str, object, str]]:
@@ -260,7 +277,7 @@ def expected(row: Row) -> str:
     if origin is not None:
         return "a table of numbers" if get_args(row.type)[1] is float else "a table"
     bounds = [f"at least {row.least:g}" if row.least is not None else "", f"at most {row.most:g}" if row.most else ""]
-    return ", ".join([_EXPECTED[row.type], *filter(None, bounds)])
+    return ", ".join([row.form or _EXPECTED[row.type], *filter(None, bounds)])
 
 
 def _refused(row: Row, value: object, place: str) -> SettingsError:
@@ -283,7 +300,9 @@ def _checked(row: Row, value: object, place: str) -> object:
             return types.MappingProxyType(dict(value))
     if row.type is Path and isinstance(value, str | Path) and str(value):
         return Path(value).expanduser()
-    if row.type in (str, bool) and isinstance(value, row.type):
+    if row.type is bool and isinstance(value, bool):
+        return value
+    if row.type is str and isinstance(value, str) and (not row.form or re.fullmatch(FORMS[row.form], value)):
         return value
     if row.type in (int, float) and isinstance(value, int | row.type) and not isinstance(value, bool):
         number = row.type(value)

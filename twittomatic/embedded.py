@@ -177,8 +177,8 @@ class RedisProcess:
         while self._child.running:
             answer = self._ask()
             if f"process_id:{self.pid}\r\n".encode() in answer:
-                return True
-            if answer.startswith(b"-LOADING") or b"\n-LOADING" in answer:
+                if b"\nloading:0\r" in answer:
+                    return True
                 deadline = time.monotonic() + START_SECONDS
             if time.monotonic() > deadline:
                 return False
@@ -187,11 +187,11 @@ class RedisProcess:
         return False
 
     def _ask(self) -> bytes:
-        """What it answers to INFO: its own pid tells it from a stranger on the same port."""
+        """What it answers to INFO, also while it loads: its own pid tells it from a stranger on the same port."""
         try:
             with socket.create_connection((HOST, self.port), timeout=2.0) as connection:
                 login = f"AUTH {self.password}\r\n" if self.password else ""
-                connection.sendall(f"{login}INFO server\r\nQUIT\r\n".encode())
+                connection.sendall(f"{login}INFO\r\nQUIT\r\n".encode())
                 answer = b""
                 while chunk := connection.recv(65536):
                     answer += chunk

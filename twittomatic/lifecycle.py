@@ -50,7 +50,8 @@ def is_alive(pid: int, started: float) -> bool:
 
 
 class Stopper:
-    """SIGTERM and SIGINT ask this process to stop: the first sets ``event``, the second exits at once.
+    """SIGTERM and SIGINT ask this process to stop: the first sets ``event``, the second exits at once. SIGHUP, the
+    closed terminal, asks too, but may come several times; where it is ignored (nohup) it stays so.
 
     A handler that sets an event itself can meet the main thread while it holds that event's lock, and stand still for
     ever: so the handler writes a byte, and a thread does the rest.
@@ -80,8 +81,9 @@ class Stopper:
         reading_end, self._writing_end = os.pipe()
         os.set_blocking(self._writing_end, False)
         threading.Thread(target=self._listen, args=(reading_end,), name="signals", daemon=True).start()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._previous[number] = signal.signal(number, self._caught)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._caught)
         return self
 
     def restore(self) -> None:
@@ -127,7 +129,9 @@ class Stopper:
         while received := os.read(reading_end, 1):
             number = received[0]
             if self.stopping:
-                os._exit(128 + number)
+                if number != signal.SIGHUP:
+                    os._exit(128 + number)
+                continue
             self.signal = number
             self.request(f"received {signal.Signals(number).name}")
         os.close(reading_end)

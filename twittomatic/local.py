@@ -3,6 +3,7 @@ children, and one view of it all. Whatever dies is started again; when this proc
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import time
@@ -10,11 +11,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 import ujson
 
 from twittomatic import logs, seeds
+from twittomatic.archive.leftovers import sweep
 from twittomatic.children import Child, stop_all
 from twittomatic.config import Settings
 from twittomatic.embedded import EmbeddedRedis
@@ -31,7 +34,9 @@ TWIN_USERS = 2000
 TWIN_SEED = 7
 TWIN_SEEDS = 20
 TWIN_TOKEN = "sample-world"
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 START_SECONDS = 30.0
+SWEEP_SECONDS = 1.0
 RESPAWN_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 RESPAWN_LIMIT = 20
 KEPT_FOLDER = ".seeds"
@@ -39,6 +44,10 @@ KEPT_FOLDER = ".seeds"
 
 class Failed(TwittomaticError):
     """A child could not be kept running."""
+
+    def __init__(self, child: Child) -> None:
+        super().__init__(child.report())
+        self.exit_status = child.status if child.status and child.status > 0 else 1
 
 
 @dataclass(slots=True)
@@ -72,11 +81,15 @@ class Local:
     redis: EmbeddedRedis | None = None
     wiring: Wiring = field(init=False)
     _posts: list[Post] = field(default_factory=list)
+    _token: str = ""
     _master: Child = field(init=False)
 
     def run(self, watch: Callable[[Snapshot], None]) -> Snapshot:
         """Crawl to the end, or until asked to stop; the last snapshot. Errors: UserError, Failed, StateUnavailable."""
         output = self.settings.OUTPUT_DIRECTORY
+        begun = Wiring(self.settings)
+        begun.policy()
+        self._choose_credentials(begun)
         seeds_path = self._survey()
         with ExitStack() as stack:
             if not self.settings.REDIS_URL and not self.settings.SENTINELS:
@@ -86,13 +99,23 @@ class Local:
                 url = self.redis.start()
                 self.settings = self.settings.but("private server", REDIS_URL=url)
                 self.say(f"Redis: private server in {output / '.redis'}")
-            Wiring(self.settings).archive().claim_folder(
-                self.settings.NAMESPACE, self.settings.CRAWL, adopt=self.plan.adopt
-            )
+            files = Wiring(self.settings).archive()
+            files.check()
+            files.claim_folder(self.settings.NAMESPACE, self.settings.CRAWL, adopt=self.plan.adopt)
             seeds_path = self._begin_twin(stack, seeds_path)
             self.wiring = Wiring(self.settings)
             self.wiring.engine().prepare()
             return self._work(stack, seeds_path, watch)
+
+    def _choose_credentials(self, begun: Wiring) -> None:
+        """What is crawled with: configured credentials; for an API on this machine any token; else the twin."""
+        if begun.credentials():
+            return
+        if not self.settings.API_URL:
+            self.uses_twin = True
+        elif urlsplit(self.settings.API_URL).hostname not in LOOPBACK:
+            begun.needed_credentials()
+        self._token = TWIN_TOKEN
 
     def _survey(self) -> Path | None:
         """Read the seeds before anything is started: a bad file stops here."""
@@ -106,17 +129,16 @@ class Local:
         return path
 
     def _begin_twin(self, stack: ExitStack, seeds_path: Path | None) -> Path | None:
-        """With neither an address nor credentials the twin is crawled; its sample seeds unless others are given."""
-        if self.settings.API_URL or Wiring(self.settings).credentials():
+        """Where nothing is configured the twin is crawled; its sample seeds unless others are given."""
+        if not self.uses_twin:
             return seeds_path
-        self.uses_twin = True
         command = ["emulator", "--port", "0", "--users", str(TWIN_USERS), "--seed", str(TWIN_SEED), "--json"]
         twin = Child(command, "API twin", read_stdout=True)
         stack.callback(twin.stop)
         twin.start()
         line = twin.read_line(START_SECONDS)
         if not line:
-            raise Failed(twin.report())
+            raise Failed(twin)
         url = str(ujson.loads(line)["url"])
         twin.command[twin.command.index("--port") + 1] = url.rpartition(":")[2]
         self.settings = self.settings.but("API twin", API_URL=url)
@@ -137,15 +159,12 @@ class Local:
 
     def _work(self, stack: ExitStack, seeds_path: Path | None, watch: Callable[[Snapshot], None]) -> Snapshot:
         environment = self.settings.environment()
-        if self.uses_twin:
-            environment["TWITTOMATIC_BEARER"] = TWIN_TOKEN
+        if self._token:
+            environment["TWITTOMATIC_BEARER"] = self._token
         master = ["master", "--standby", *([str(seeds_path)] if seeds_path else [])]
         self._master = Child(master, "master", environment=environment)
-        host = socket.gethostname()
-        workers = [
-            Child(["worker", f"{host}-{self.settings.CRAWL}-{number}"], f"worker {number}", environment=environment)
-            for number in range(1, self.settings.WORKERS + 1)
-        ]
+        self.wiring.release_dead_workers()
+        workers = [Child(["worker", name], f"worker {name}", environment=environment) for name in self._free_names()]
         stack.callback(lambda: stop_all([self._master, *workers], self.settings.DRAIN_SECONDS))
         for child in (self._master, *workers):
             child.start()
@@ -159,7 +178,23 @@ class Local:
             watch(snapshot)
             self.stopper.wait(LOOK_SECONDS)
         stop_all([self._master, *workers], self.settings.DRAIN_SECONDS)
+        if self.redis is not None:
+            self._sweep()
         return self._look(snapshot)
+
+    def _sweep(self) -> None:
+        """Delete the parts that crashes left behind. With the folder locked and our workers stopped nobody writes."""
+        named = self.wiring.named_segs()
+        form = self.wiring.id_form()
+        for part in sweep(self.wiring.archive(), form, named, time.time(), least_age_seconds=SWEEP_SECONDS):
+            log.info("a part that a crash had left is deleted", path=str(part.path))
+
+    def _free_names(self) -> list[str]:
+        """Names for the workers that nobody alive has."""
+        taken = {worker.name for worker in self.wiring.registry().workers()}
+        stem = f"{socket.gethostname()}-{self.settings.CRAWL}"
+        names = (f"{stem}-{number}" for number in itertools.count(1))
+        return list(itertools.islice((name for name in names if name not in taken), self.settings.WORKERS))
 
     def _look(self, last: Snapshot) -> Snapshot:
         try:
@@ -172,18 +207,19 @@ class Local:
         """Start again what ended without being asked to, after a growing pause; give up when it will not stay."""
         now = time.monotonic()
         if self.redis is not None and not self.redis.running:
-            raise Failed(f"the private Redis server ended: {self.redis.report()}")
+            raise StateUnavailable(f"the private Redis server ended: {self.redis.report()}")
         for post in self._posts:
             status = post.child.status
             if status is None or (post.child is self._master and status == 0):
                 continue
             if status == 2:
-                raise Failed(post.child.report())
+                raise Failed(post.child)
             if post.due == 0.0:
+                self.wiring.release_dead_workers()
                 log.error("a process ended", process=post.child.name, report=post.child.report())
                 self.say(f"{post.child.report().splitlines()[0]}; starting it again")
                 if post.starts >= RESPAWN_LIMIT:
-                    raise Failed(post.child.report())
+                    raise Failed(post.child)
                 post.due = now + RESPAWN_SECONDS[min(post.starts - 1, len(RESPAWN_SECONDS) - 1)]
             if now >= post.due:
                 post.due = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import re
 import sys
 import threading
 from collections.abc import Mapping, MutableMapping
@@ -15,6 +16,8 @@ import structlog
 MASK = "********"
 _secrets: frozenset[str] = frozenset()
 _secrets_lock = threading.Lock()
+
+_FILE_NAME = re.compile(r"[^\w.@-]", re.ASCII)
 
 NOISY = ("urllib3", "requests_oauthlib", "oauthlib", "asyncio", "aiohttp.access")
 """Loggers of libraries that are heard from warnings on only."""
@@ -87,7 +90,7 @@ def configure(
         handlers.append(_console(stream or sys.stderr))
     if directory is not None:
         directory.mkdir(parents=True, exist_ok=True)
-        path = directory / f"{role}-{name}.log" if name else directory / f"{role}.log"
+        path = directory / f"{_FILE_NAME.sub('_', f'{role}-{name}' if name else role)}.log"
         handlers.append(_file(path, role, name, file_bytes, files))
     root = logging.getLogger()
     for old in root.handlers[:]:

@@ -35,9 +35,11 @@ NAMES_KIND = "names"
 
 
 class SeedList(Protocol):
-    """Users to begin with. digest: tells one list from another."""
+    """Users to begin with."""
 
-    digest: str
+    @property
+    def digest(self) -> str:
+        """Tells one list from another."""
 
     def after(self, position: int) -> Iterator[tuple[int, Seed]]:
         """(position, user) of every user behind a position, 0 being the start."""
@@ -201,10 +203,11 @@ class Master:
         names = self.names()
         try:
             block: list[Seed] = []
-            for position, seed in wanted.after(position):
+            for place, seed in wanted.after(position):
+                position = place
                 block.append(seed)
                 if len(block) >= LOAD_LINES:
-                    self._admit(block, kind, str(position), names)
+                    self._admit(block, kind, str(place), names)
                     block = []
             self._admit(block, kind, None, names)
         finally:

@@ -96,7 +96,7 @@ def read(path: Path, parse: Parser, *, start: int = 0) -> Iterator[tuple[int, Se
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number, text) of every line that is neither blank nor a comment. SeedsError for a file that cannot be read."""
+    """(line number, text) of every line that is neither blank nor a comment. SeedsError for an unreadable file."""
     try:
         with _opened(path) as stream:
             for number, raw in enumerate(stream, 1):
@@ -140,7 +140,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         stream.seek(0)
         if head == b"\x1f\x8b":
             with gzip.open(stream) as inflated:
-                yield io.BufferedReader(inflated)  # type: ignore[arg-type]
+                yield io.BufferedReader(inflated)
         elif head in {b"\xff\xfe", b"\xfe\xff"}:
             yield io.BytesIO(stream.read().decode("utf-16").encode())
         else:

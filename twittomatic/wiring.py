@@ -21,7 +21,7 @@ from twittomatic.clock import SystemClock
 from twittomatic.config import Settings
 from twittomatic.embedded import running_url
 from twittomatic.errors import CredentialsError, InUse, SettingsError
-from twittomatic.job import ID_FORMS, UPDATE, IdForm
+from twittomatic.job import UPDATE, IdForm
 from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Services
 from twittomatic.kinds.calls import Calls, Health
@@ -38,6 +38,7 @@ from twittomatic.state.engine import CLIENT_OPTIONS, Caller, Engine
 from twittomatic.state.frontier import Frontier
 from twittomatic.state.keys import Keys
 from twittomatic.state.leader import Leader
+from twittomatic.state.parts import named_segs
 from twittomatic.state.queue import Queue
 from twittomatic.state.registry import Registry
 from twittomatic.state.snapshot import Snapshot, snapshot
@@ -70,8 +71,9 @@ class Wiring:
                 addresses = [(host, int(port)) for host, _, port in pairs]
             except ValueError:
                 raise SettingsError(f"SENTINELS is {self.settings.SENTINELS!r}", "it takes host:port each") from None
-            sentinel = Sentinel(addresses, sentinel_kwargs={"socket_timeout": 2}, **options)
-            return sentinel.master_for(self.settings.SENTINEL_SERVICE)  # type: ignore[no-any-return]
+            sentinel: Any = Sentinel(addresses, sentinel_kwargs={"socket_timeout": 2}, **options)  # type: ignore[no-untyped-call]
+            client: redis.Redis = sentinel.master_for(self.settings.SENTINEL_SERVICE)
+            return client
         url = self.settings.REDIS_URL or running_url(self.settings.OUTPUT_DIRECTORY / ".redis")
         if not url:
             raise SettingsError(
@@ -218,12 +220,31 @@ class Wiring:
             clock=self.clock,
             health=health,
             stop=stop,
-            leave=lambda: Registry(self._engine, self.keys).leave(name, instance),
+            leave=lambda: self.registry().leave(name, instance),
         )
+
+    def named_segs(self) -> set[str]:
+        """The segs of all parts that belong to a job."""
+        return named_segs(self._engine, self.keys)
+
+    def registry(self) -> Registry:
+        """The workers of this deployment."""
+        return Registry(self._engine, self.keys)
+
+    def release_dead_workers(self) -> int:
+        """Put back in line what dead workers of this machine held, without waiting for their leases; how many."""
+        registry = self.registry()
+        dead = [worker for worker in registry.workers() if died_here(worker.info)]
+        for worker in dead:
+            try:
+                registry.leave(worker.name, registry.register(worker.name, worker.info, replaces=worker.instance))
+            except InUse:
+                continue  # somebody took the name meanwhile
+        return len(dead)
 
     def _register(self, name: str) -> str:
         """Take a worker's name; from a process of this machine that is provably dead at once."""
-        registry = Registry(self._engine, self.keys)
+        registry = self.registry()
         info = {**self.identity(), "slots": self.settings.THREADS}
         try:
             return registry.register(name, info)
@@ -288,7 +309,8 @@ class Wiring:
             chosen = FileSeeds(path, survey.digest, self.seed_form())
         elif UPDATE in settings.KINDS:
             chosen = HeldSeeds(self.archive())
-        return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, str(path.absolute()) if path else "")
+        kept_path = str(path.absolute()) if path else ""
+        return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, kept_path)
 
 
 def died_here(info: Mapping[str, Any]) -> bool:
@@ -297,5 +319,3 @@ def died_here(info: Mapping[str, Any]) -> bool:
         return info["host"] == socket.gethostname() and not is_alive(int(info["pid"]), float(info["started"]))
     except (KeyError, TypeError, ValueError):
         return False
-
-

@@ -12,7 +12,7 @@ from typing import Protocol
 from twittomatic import events, logs
 from twittomatic.archive.base import GONE
 from twittomatic.clock import Clock
-from twittomatic.errors import BadCursor, Fenced, LostBytes, StateUnavailable, UnknownBody
+from twittomatic.errors import BadCursor, CorruptMember, Fenced, LostBytes, StateUnavailable, UnknownBody
 from twittomatic.job import ANALYZER, Job
 from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Desk, Result, Services
@@ -187,8 +187,13 @@ class Worker:
         except Failing as error:
             desk.close()
             self._delay(desk, error)
+        except CorruptMember as error:
+            log.error("a file of the archive is damaged", kind=job.kind, user=job.user, why=str(error))
+            self._bury(desk, "damaged file", str(error))
         except LostBytes as error:
-            self._bury(desk, "lost bytes", str(error))
+            desk.close()
+            log.error("committed bytes are lost, the job starts anew", kind=job.kind, user=job.user, why=str(error))
+            queue.park(job, reason="committed bytes were lost", anew=True)
         except UnknownBody as error:
             log.error("unknown body", kind=job.kind, user=job.user, why=error.detail)
             self._bury(desk, "unknown body", f"{error.detail}\n{error.body.decode('utf-8', 'replace')}")
@@ -225,9 +230,7 @@ class Worker:
         desk.services.queue.dead(desk.job, reason, sample, events=settled)
 
     def _settled(self, services: Services, job: Job, state: str, reason: str) -> tuple[str, str]:
-        event = events.UserSettled(
-            services.crawl, services.clock.now(), job.kind, job.user, state, reason, self.name
-        )
+        event = events.UserSettled(services.crawl, services.clock.now(), job.kind, job.user, state, reason, self.name)
         return event.channel, event.encode()
 
     def _due(self, waiting: Waiting) -> float:
@@ -252,5 +255,3 @@ def _redo(desk: Desk) -> Result:
         if mark is not None:
             return Result("gone" if mark.end == GONE else "done", mark.reason or mark.end)
     return Result()
-
-

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from twittomatic.archive import ARCHIVES
 from twittomatic.archive.base import COMPLETE, Draft, End, Head
 from twittomatic.job import INT64, TWT, Extent
+
+Written = TypeVar("Written", bound=Draft)
 
 NAMES = sorted(ARCHIVES)
 DONE = End(COMPLETE, at=1_790_000_000)
@@ -17,7 +19,8 @@ USER = "22013880"
 
 def open_archive(name: str, root: Path, **options: Any) -> Any:
     """An archive of a registered name; a power cut is not among the tests, so they need no fsync."""
-    return ARCHIVES[name](root, **{"id_form": INT64, "fsync": False} | options)
+    chosen: dict[str, Any] = {"id_form": INT64, "fsync": False} | options
+    return ARCHIVES[name](root, **chosen)
 
 
 def tweets(*ids: int) -> list[bytes]:
@@ -25,7 +28,7 @@ def tweets(*ids: int) -> list[bytes]:
     return [b'{"id":"%d","text":"tweet %d"}' % (id_, id_) for id_ in ids]
 
 
-def write(draft: Draft, pages: Sequence[list[bytes]], first: int = 0) -> Draft:
+def write(draft: Written, pages: Sequence[list[bytes]], first: int = 0) -> Written:
     """Append pages as the pages ``first``, ``first`` + 1, ... of a walk."""
     for seq, lines in enumerate(pages, first):
         prev = None if seq == 0 else f"cursor{seq}"

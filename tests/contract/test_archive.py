@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.archive_pages import DONE, NAMES, USER, crawl, open_archive, tweets, write
 
+from tests.contract.archive_pages import DONE, NAMES, USER, crawl, open_archive, tweets, write
 from twittomatic.archive.base import COMPLETE, DEPTH, GONE, End, Head
 from twittomatic.errors import ArchiveError, LostBytes
 from twittomatic.job import FWS, TWT, USR, Extent

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.archive_pages import NAMES, USER, crawl, open_archive
 
+from tests.contract.archive_pages import NAMES, USER, crawl, open_archive
 from twittomatic.archive.cat import cat
+from twittomatic.errors import ArchiveError
 from twittomatic.job import FWS, TWT
 
 LINES = [
@@ -50,6 +51,12 @@ def test_one_path_gives_bare_values(archive: Any, path: str, values: list[bytes]
     assert list(cat(archive, USER, TWT, [path])) == values
 
 
+def test_one_path_gives_json_where_it_goes_into_a_document(archive: Any) -> None:
+    printed = list(cat(archive, USER, TWT, ["text"], bare=False))
+    assert printed == [b'"two\\nlines"', b'"\\ud83d"', b"null"]
+    assert json.loads(b"[%s]" % b",".join(printed)) == ["two\nlines", "\ud83d", None]
+
+
 def test_several_paths_give_objects(archive: Any) -> None:
     printed = list(cat(archive, USER, TWT, ["id", "user.name", "text"]))
     assert [json.loads(line) for line in printed] == [
@@ -67,6 +74,14 @@ def test_followers_are_ids(archive: Any) -> None:
         b'{"id":"12","name":null}',
         b'{"id":"1790000000000000001","name":null}',
     ]
+
+
+def test_a_line_that_is_not_json_is_named(archive: Any) -> None:
+    crawl(archive, "1-a", [b'{"id":"\xff"}', b"{oops"], user="9")
+    printed = cat(archive, "9", TWT, ["id"])
+    assert next(printed) == "\N{REPLACEMENT CHARACTER}".encode()
+    with pytest.raises(ArchiveError, match=r"line 2 of 9.twt is not JSON"):
+        next(printed)
 
 
 def test_without_a_file_nothing_is_printed(archive: Any) -> None:

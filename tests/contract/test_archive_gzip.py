@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
-from tests.contract.archive_pages import DONE, USER, crawl, open_archive, tweets, update, write
 
+from tests.contract.archive_pages import DONE, USER, crawl, open_archive, tweets, update, write
 from twittomatic.archive import deflate
 from twittomatic.archive.gzip_files import GzipArchive
 from twittomatic.errors import CorruptMember
@@ -27,10 +27,11 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def archive(root: Path) -> GzipArchive:
-    return open_archive("gzip", root)
+    archive: GzipArchive = open_archive("gzip", root)
+    return archive
 
 
-def put(archive: GzipArchive, data: bytes, user: str = USER) -> Path:
+def put(archive: GzipArchive, data: bytes | bytearray, user: str = USER) -> Path:
     final = archive.final_path(user, TWT)
     final.parent.mkdir(parents=True, exist_ok=True)
     final.write_bytes(data)
@@ -38,7 +39,8 @@ def put(archive: GzipArchive, data: bytes, user: str = USER) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("user", "place"), [("22013880", "22/22013880.twt"), ("7", "7/7.twt"), ("1790000000000000001", "17/1790000000000000001.twt")]
+    ("user", "place"),
+    [("22013880", "22/22013880.twt"), ("7", "7/7.twt"), ("1790000000000000001", "17/1790000000000000001.twt")],
 )
 def test_files_lie_in_the_shard_of_their_user(tmp_path: Path, user: str, place: str) -> None:
     archive = GzipArchive(tmp_path / "out", parts=tmp_path / "elsewhere" / "parts", id_form=INT64)
@@ -61,13 +63,20 @@ def test_the_crc_of_an_extent_is_that_of_the_file(archive: GzipArchive) -> None:
     draft.close()
 
 
-def test_a_part_is_fsynced_before_its_folder_and_only_when_it_is_new(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_is_fsynced_before_its_folder_and_only_when_it_is_new(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not Path("/proc/self/fd").exists():
         pytest.skip("no /proc to name a descriptor by")
     archive = open_archive("gzip", root, fsync=True)
     archive.check()
     real, synced = os.fsync, []
-    monkeypatch.setattr(os, "fsync", lambda fd: (real(fd), synced.append(os.readlink(f"/proc/self/fd/{fd}")))[0])
+
+    def fsync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
     draft = write(archive.start(USER, TWT, "1-a"), [tweets(2)])
     draft.sync()
     part, folder = str(draft.path), str(draft.path.parent)
@@ -75,10 +84,13 @@ def test_a_part_is_fsynced_before_its_folder_and_only_when_it_is_new(root: Path,
     synced.clear()
     write(draft, [tweets(1)], first=1)
     draft.sync()
-    assert synced == [part]
+    draft.sync()
+    assert synced == [part], "one page, one fsync"
     draft.end(DONE)
     draft.sync()
+    assert archive.unite(draft, "1-a") is draft
     draft.close()
+    assert synced == [part] * 2
     synced.clear()
     archive.publish(USER, draft.extent)
     assert synced == [str(root), str(root / "22")]
@@ -122,7 +134,9 @@ def test_isal_and_zlib_read_each_other(root: Path, monkeypatch: pytest.MonkeyPat
     assert list(archive.lines("2", TWT)) == tweets(3, 2, 1)
 
 
-def test_real_pages_come_back_byte_for_byte(archive: GzipArchive, test_data: Path, zcat: Callable[[Path], bytes]) -> None:
+def test_real_pages_come_back_byte_for_byte(
+    archive: GzipArchive, test_data: Path, zcat: Callable[[Path], bytes]
+) -> None:
     pages = [path.read_bytes().splitlines() for path in sorted((test_data / "x_v2" / "pages").glob("*.jsonl"))]
     assert pages
     crawl(archive, "1-a", *pages)
@@ -182,7 +196,8 @@ FOREIGN = {
     "a name in the header": b"\x1f\x8b\x08\x08\0\0\0\0\0\x03name\0" + gzip.compress(b"1\n22\n333\n")[10:],
     "a line across members": gzip.compress(b"1\n2") + gzip.compress(b"2\n33") + gzip.compress(b"3\n"),
     "an empty member": gzip.compress(b"1\n22\n") + gzip.compress(b"") + gzip.compress(b"333\n"),
-    "an extra field of another kind": b"\x1f\x8b\x08\x04\0\0\0\0\0\x03\x06\0BC\x02\0\x1b\0" + gzip.compress(b"1\n22\n333\n")[10:],
+    "an extra field of another kind": b"\x1f\x8b\x08\x04\0\0\0\0\0\x03\x06\0BC\x02\0\x1b\0"
+    + gzip.compress(b"1\n22\n333\n")[10:],
 }
 
 
@@ -216,7 +231,12 @@ def test_members_of_both_kinds_in_one_file(archive: GzipArchive) -> None:
 def test_the_end_is_found_without_reading_the_rest(archive: GzipArchive, monkeypatch: pytest.MonkeyPatch) -> None:
     crawl(archive, "1-a", *(tweets(number) for number in range(300, 0, -1)))
     real, reads = os.pread, []
-    monkeypatch.setattr(os, "pread", lambda fd, length, offset: (reads.append(length), real(fd, length, offset))[1])
+
+    def pread(descriptor: int, length: int, offset: int) -> bytes:
+        reads.append(length)
+        return real(descriptor, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
     assert archive.end_of(USER, TWT) == DONE
     assert len(reads) == 2
     reads.clear()

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.contract.archive_pages import DONE, NAMES, USER, crawl, finish, open_archive, tweets, update, write
 
+from tests.contract.archive_pages import DONE, NAMES, USER, crawl, finish, open_archive, tweets, write
 from twittomatic.errors import LostBytes
 from twittomatic.job import TWT, Extent
 
-Opener = Callable[[Path], Any]
-
 
 @pytest.fixture(params=NAMES)
-def opener(request: pytest.FixtureRequest) -> Opener:
-    return lambda root: open_archive(request.param, root)
-
-
-@pytest.fixture
-def archive(opener: Opener, tmp_path: Path) -> Any:
-    return opener(tmp_path / "out")
+def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    return open_archive(request.param, tmp_path / "out")
 
 
 def part(archive: Any, seg: str) -> Path:
@@ -221,66 +210,6 @@ def test_a_full_disk_while_a_part_is_copied_leaves_no_copy(archive: Any) -> None
     archive.resume(USER, extent, "2-b", clean=False).close()
 
 
-@dataclass
-class Crash:
-    """The folder after one step of a job, and what Redis would know of it then."""
-
-    folder: Path
-    committed: Extent
-    sealed: bool
-    done: int
-
-
-def steps_of_a_job(archive: Any, root: Path, copies: Path, pages: list[list[bytes]]) -> list[Crash]:
-    crashes: list[Crash] = []
-    committed, done, sealed = Extent(TWT, "1-a", 0, 0), 0, False
-
-    def crash() -> None:
-        folder = copies / str(len(crashes))
-        shutil.copytree(root, folder)
-        crashes.append(Crash(folder, committed, sealed, done))
-
-    draft = archive.start(USER, TWT, "1-a")
-    crash()
-    for seq, page in enumerate(pages):
-        write(draft, [page], first=seq)
-        crash()
-        draft.sync()
-        crash()
-        committed, done = draft.extent, seq + 1
-        crash()
-    draft.end(DONE)
-    crash()
-    draft.sync()
-    draft = archive.unite(draft, "1-a")
-    crash()
-    committed, sealed = draft.extent, True
-    draft.close()
-    crash()
-    archive.publish(USER, committed)
-    crash()
-    return crashes
-
-
-@pytest.mark.parametrize("held", [[], [tweets(2, 1)]], ids=["first", "again"])
-def test_a_crash_after_any_step_costs_nothing(opener: Opener, tmp_path: Path, held: list[list[bytes]]) -> None:
-    pages = [tweets(9, 8), tweets(7), tweets(6, 5)]
-    archive = opener(tmp_path / "out")
-    if held:
-        crawl(archive, "0-f", *held)
-    crashes = steps_of_a_job(archive, tmp_path / "out", tmp_path / "copies", pages)
-    assert len(crashes) == 14
-    for crash in crashes:
-        again = opener(crash.folder)
-        if not crash.sealed:
-            draft = again.resume(USER, crash.committed, "2-b", clean=False)
-            finish(again, write(draft, pages[crash.done :], first=crash.done), "2-b")
-        else:
-            again.publish(USER, crash.committed)
-        assert list(again.lines(USER, TWT)) == tweets(9, 8, 7, 6, 5) + [line for page in held for line in page]
-        assert again.end_of(USER, TWT) == DONE
-
-
 @pytest.mark.parametrize("clean", [True, False])
 def test_a_tail_torn_at_any_byte_is_cut_off(archive: Any, clean: bool) -> None:
     draft = write(archive.start(USER, TWT, "1-a"), [tweets(5)])
@@ -298,49 +227,20 @@ def test_a_tail_torn_at_any_byte_is_cut_off(archive: Any, clean: bool) -> None:
         assert part(archive, resumed.extent.seg).read_bytes() == whole
 
 
-PAGES = st.lists(st.lists(st.integers(1, 40), max_size=4, unique=True), max_size=4)
-JOBS = st.lists(st.tuples(PAGES, st.sampled_from(["whole", "update"]), st.lists(st.booleans(), max_size=5)), max_size=4)
+def test_an_fsync_that_failed_is_not_believed_the_second_time(archive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    extent = begun(archive, "1-a", tweets(5, 4))
+    strict = open_archive("gzip", archive.root, fsync=True)
+    draft = write(strict.resume(USER, extent, "2-b", clean=True), [tweets(3)], first=1)
 
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
 
-@given(jobs=JOBS)
-@settings(max_examples=60, deadline=None)
-def test_any_mix_of_jobs_and_crashes_loses_and_doubles_nothing(
-    tmp_path_factory: pytest.TempPathFactory, jobs: list[tuple[list[list[int]], str, list[bool]]]
-) -> None:
-    """Oracle: the newest walk, then what only the final held; an update is put before all of the final."""
-    for name in NAMES:
-        archive = open_archive(name, tmp_path_factory.mktemp("out"))
-        model: list[bytes] = []
-        counter = 0
-        for pages, kind, crashes in jobs:
-            walk = [tweets(*page) for page in pages]
-            counter += 1
-            draft = archive.start(USER, TWT, f"{counter}-a")
-            for seq, page in enumerate(walk):
-                committed = draft.extent
-                write(draft, [page], first=seq)
-                if seq < len(crashes):
-                    draft.close()
-                    counter += 1
-                    draft = archive.resume(USER, committed, f"{counter}-a", clean=crashes[seq])
-                    write(draft, [page], first=seq)
-            fresh = [line for page in walk for line in page]
-            if kind == "update":
-                assert draft.copy_final() == len(model)
-            finish(archive, draft, f"{counter}-a")
-            model = fresh + (model if kind == "update" else _without(model, fresh))
-            assert list(archive.lines(USER, TWT)) == model
-
-
-def _without(held: list[bytes], fresh: list[bytes]) -> list[bytes]:
-    return [line for line in dict.fromkeys(held) if line not in fresh]
-
-
-def test_updates_pile_up(archive: Any) -> None:
-    crawl(archive, "1-a", tweets(3, 2), tweets(1))
-    update(archive, "2-b", tweets(6, 5), tweets(4))
-    update(archive, "3-c")
-    update(archive, "4-d", tweets(7))
-    assert list(archive.lines(USER, TWT)) == tweets(7, 6, 5, 4, 3, 2, 1)
-    assert archive.first_id(USER, TWT) == "7"
-    assert [member.end for member in archive.members(USER, TWT) if member.end] == [DONE]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            draft.sync()
+    with pytest.raises(ValueError, match="closed"):
+        draft.sync()
+    again = strict.resume(USER, extent, "2-b", clean=True)
+    assert list(again.lines()) == tweets(5, 4)
+    again.close()

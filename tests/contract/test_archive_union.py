@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.archive_pages import DONE, NAMES, USER, crawl, finish, open_archive, tweets, update, write
 
+from tests.contract.archive_pages import DONE, NAMES, USER, crawl, finish, open_archive, tweets, update, write
 from twittomatic.archive.base import COMPLETE, GONE, End
 from twittomatic.errors import CorruptMember, LostBytes
 from twittomatic.job import FWS, TWT, USR
@@ -113,7 +113,10 @@ def test_copying_without_a_final_copies_nothing(archive: Any) -> None:
 
 
 ITEMS = {
-    "id_str before id": (b'{"id":1790000000000000100,"id_str":"1790000000000000123"}', b'{"id_str":"1790000000000000123"}'),
+    "id_str before id": (
+        b'{"id":1790000000000000100,"id_str":"1790000000000000123"}',
+        b'{"id_str":"1790000000000000123"}',
+    ),
     "number or text": (b'{"id":17}', b'{"a":[{"id":3}],"id":"17"}'),
     "lone surrogate": (b'{"id":"17","text":"\\ud83d"}', b'{"id":"17"}'),
     "not UTF-8": (b'{"text":"\xff\xfe","id":"17"}', b'{"id":"17"}'),
@@ -152,7 +155,9 @@ def test_a_damaged_final_is_not_published_over(archive: Any) -> None:
     draft.close()
 
 
-def test_a_union_that_fails_leaves_nothing_and_can_be_tried_again(archive: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_union_that_fails_leaves_nothing_and_can_be_tried_again(
+    archive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crawl(archive, "1-a", tweets(2, 1))
     draft = write(archive.start(USER, TWT, "2-b"), [tweets(3)])
     draft.end(DONE)

@@ -106,6 +106,13 @@ def test_a_killed_server_goes_on_with_all_that_it_acknowledged(folder: Path) -> 
         assert get_from(server.url, *(f"k{number}" for number in range(50))) == ["v"] * 50
 
 
+def test_it_is_ready_only_when_all_is_loaded(folder: Path) -> None:
+    with EmbeddedRedis(folder) as server, client(server.url) as connection:
+        connection.eval("for i = 1, 200000 do redis.call('SET', 'k' .. i, i) end", 0)
+    with EmbeddedRedis(folder) as server:
+        assert get_from(server.url, "k200000") == ["200000"]
+
+
 def test_a_torn_last_write_is_dropped_and_the_rest_loads(folder: Path) -> None:
     with EmbeddedRedis(folder) as server:
         set_in(server.url, a="1")
@@ -124,7 +131,7 @@ def test_a_log_that_is_not_one_is_refused_with_the_reason_and_kept(folder: Path)
     broken = log.read_bytes()
     with pytest.raises(Unsuitable, match="did not start") as caught:
         EmbeddedRedis(folder).start()
-    assert "Bad file format" in str(caught.value)
+    assert "append only file" in str(caught.value)
     assert str(folder / "redis.log") in str(caught.value)
     assert log.read_bytes() == broken
     with pytest.raises(Unsuitable):  # and the folder is free again

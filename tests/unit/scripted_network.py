@@ -53,6 +53,7 @@ class ScriptedNetwork:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16  # head and body in one segment: two would wait for each other
 
             def setup(self) -> None:
                 super().setup()
@@ -120,7 +121,9 @@ class ScriptedNetwork:
         self.close()
 
 
-def answer_of(status: int, body: object, headers: Mapping[str, str] | None = None, *, now: float = 1_800_000_000.0) -> Any:
+def answer_of(
+    status: int, body: object, headers: Mapping[str, str] | None = None, *, now: float = 1_800_000_000.0
+) -> Any:
     """The Answer that a Transport makes of such a reply, without the network."""
     from twittomatic.sources.credentials import Credential
     from twittomatic.sources.transport import Answer

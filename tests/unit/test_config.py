@@ -62,10 +62,7 @@ def test_a_settings_object_cannot_be_changed() -> None:
 @pytest.mark.parametrize("row", config.rows(), ids=lambda row: row.name)
 def test_every_default_is_of_its_own_type_and_documented(row: config.Row) -> None:
     given = dict(row.default) if hasattr(row.default, "keys") else row.default
-    if given == "":
-        assert row.type is str
-    else:
-        assert config.load(options={row.name: ("here", given)}, environment={})
+    assert getattr(config.load(options={row.name: ("here", given)}, environment={}), row.name) == row.default
     assert len(row.doc) > 15
 
 
@@ -99,7 +96,15 @@ def test_a_misspelt_variable_is_refused_but_those_of_others_are_not() -> None:
         ("TRAVERSING = 'bsf'", "TRAVERSING must be one of default, bfs, dfs, priority, not 'bsf'"),
         ("PRICES = {'post': 'cheap'}", "PRICES must be a table of numbers"),
         ("FOLLOW = [1]", "FOLLOW must be a table, not [1]"),
-        ("NAMESPACE = 5", "NAMESPACE must be text, not 5"),
+        ("SOURCE = 5", "SOURCE must be text, not 5"),
+        ("NAMESPACE = 'a{b}'", "NAMESPACE must be a name of letters, digits, dots and dashes, not 'a{b}'"),
+        ("CRAWL = '../x'", "CRAWL must be a name of letters, digits, dots and dashes, not '../x'"),
+        ("API_URL = 'api.example.org'", "API_URL must be an http:// or https:// address, or empty"),
+        (
+            "REDIS_URL = 'localhost:6379'",
+            "REDIS_URL must be a redis://, rediss:// or unix:// address, or empty, not ***",
+        ),
+        ("CONTACT = 'a\\nb'", "CONTACT must be one line of text"),
         ("OUTPUT_DIRECTORY = ''", "OUTPUT_DIRECTORY must be a path, not ''"),
     ],
 )

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "twittomatic"
 LAYERS = (
     ("__main__",),
     ("cli",),
-    ("local",),
+    ("local", "doctor"),
     ("wiring",),
     ("master", "worker", "watch", "streaming", "tracker", "web", "emulator"),
     ("kinds", "seeds", "names"),

@@ -53,6 +53,11 @@ def test_a_line_in_the_file_is_a_document(tmp_path: Path) -> None:
     }
 
 
+def test_a_name_stays_inside_the_folder(tmp_path: Path) -> None:
+    path = logs.configure("worker", "../../a b", tmp_path / "logs", console=False)
+    assert path == tmp_path / "logs" / "worker-.._.._a_b.log"
+
+
 def test_console_is_plain_where_nobody_watches(tmp_path: Path) -> None:
     stream = io.StringIO()
     logs.configure("master", directory=tmp_path, stream=stream)

@@ -122,8 +122,10 @@ def test_a_later_version_may_say_more() -> None:
     member = build(HEAD, LINES, 2).replace(b'"source":"x_v2"', b'"later":"field"')
     with pytest.raises(ValueError, match="source"):
         parse(member)
-    extended = build(Head(4, "a", None, 2, 7, '","later":"', "main"), LINES, 2).replace(rb"\"", b'"').replace(b',"later"', b'  ,"later"')
-    assert parsed(extended.replace(b'""  ,', b'"" ,')).head.seq == 4
+    # The escaped quotes of one text become the quotes of two, length by length.
+    more = build(Head(4, "a", None, 2, 7, "x_v2", 'main","later":"field'), LINES, 2).replace(rb"\"", b'" ')
+    assert parsed(more).head == Head(4, "a", None, 2, 7, "x_v2", "main")
+    assert lines_of(more, parsed(more)) == LINES
 
 
 @pytest.mark.parametrize("at", [-1, -5, -12])

@@ -13,7 +13,7 @@ from twittomatic.sources import exact
 from twittomatic.sources.exact import Malformed
 
 SPACES = st.text(alphabet=" \t\n\r", max_size=3)
-TEXTS = st.text(alphabet="ab\"\\/\n\0\x7f\u00e9\u2028\ud83d\udc0d\N{GRINNING FACE}]}", max_size=6)
+TEXTS = st.text(alphabet='ab"\\/\n\0\x7f\u00e9\u2028\ud83d\udc0d\N{GRINNING FACE}]}', max_size=6)
 SCALARS = st.none() | st.booleans() | st.integers(-(10**25), 10**25) | st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     SCALARS | TEXTS,
@@ -58,7 +58,13 @@ def test_a_cut_document_is_called_cut_and_nothing_else_is_raised(document: bytes
     assert caught.value.cut
 
 
-@given(st.binary(max_size=60))
+SCRAPS = st.sampled_from([
+    b"{", b"}", b"[", b"]", b",", b":", b'"a"', b'"\xff"', b'"\\ud83d"', b"1", b"1.", b"NaN", b"\n", b"\xed\xa0\xbd",
+    b'"', b"\\", b"null", b"\0", b'"\xc3\xa9"',
+])  # fmt: skip
+
+
+@given(st.binary(max_size=20) | st.lists(SCRAPS, max_size=12).map(b"".join))
 def test_any_bytes_are_sliced_or_malformed(document: bytes) -> None:
     for slicer in (exact.elements, exact.fields, exact.load, exact.check):
         try:

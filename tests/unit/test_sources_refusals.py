@@ -191,7 +191,10 @@ def window(prefix: str, remaining: int, reset: str) -> dict[str, str]:
         ({"retry_after": "-5"}, 60),
         ({"retry_after": "nan"}, 60),
         ({"retry_after": "500", **window("x_rate_limit", 0, str(int(NOW) + 300))}, 500),
-        ({**window("x_rate_limit", 5, str(int(NOW) + 30)), **window("x_app_rate_limit", 0, str(int(NOW) + 4000))}, 4001),
+        (
+            {**window("x_rate_limit", 5, str(int(NOW) + 30)), **window("x_app_rate_limit", 0, str(int(NOW) + 4000))},
+            4001,
+        ),
         # their clock is 100 s behind ours
         ({"date": "Fri, 15 Jan 2027 07:58:20 GMT", **window("x_rate_limit", 0, str(int(NOW) + 200))}, 301),
     ],

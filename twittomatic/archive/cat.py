@@ -7,27 +7,38 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from twittomatic.archive.base import Archive
+from twittomatic.errors import ArchiveError
 from twittomatic.job import FWS
 
 _LINE_BREAKS = str.maketrans({"\n": "\\n", "\r": "\\r"})
 
 
-def cat(archive: Archive, user: str, suffix: str, select: Sequence[str] | None = None) -> Iterator[bytes]:
+def cat(
+    archive: Archive, user: str, suffix: str, select: Sequence[str] | None = None, *, bare: bool = True
+) -> Iterator[bytes]:
     """Lines without newlines. ``select``: paths into the JSON, dots descend (a number picks from a list), null where
-    there is nothing. One path gives the bare value (a string unquoted, its line breaks as ``\\n``), several give an
-    object by path. An id of a follower file counts as ``{"id": ...}``."""
+    there is nothing. One path gives its value (where ``bare``, a string unquoted with its line breaks as ``\\n``),
+    several give an object by path. An id of a follower file counts as ``{"id": ...}``. ArchiveError for a line
+    that is not JSON."""
     paths = {path: path.split(".") for path in select or ()}
-    for line in archive.lines(user, suffix):
+    for number, line in enumerate(archive.lines(user, suffix), 1):
         if not paths:
             yield line
             continue
-        document = {"id": line.decode("ascii", "replace")} if suffix == FWS else _document(line)
+        try:
+            document = {"id": line.decode("ascii", "replace")} if suffix == FWS else _document(line)
+        except (ValueError, RecursionError) as error:
+            raise ArchiveError(f"line {number} of {user}.{suffix} is not JSON: {error}") from error
         values = {path: _pick(document, keys) for path, keys in paths.items()}
-        yield _bare(*values.values()) if len(values) == 1 else _encode(values)
+        if len(values) > 1:
+            yield _encode(values)
+        else:
+            (value,) = values.values()
+            yield _unquoted(value) if bare and isinstance(value, str) else _encode(value)
 
 
 def _document(line: bytes) -> Any:
-    return json.loads(line.decode("utf-8", "surrogatepass"), strict=False)
+    return json.loads(line.decode("utf-8", "replace"), strict=False)
 
 
 def _pick(value: Any, keys: Sequence[str]) -> Any:
@@ -41,10 +52,8 @@ def _pick(value: Any, keys: Sequence[str]) -> Any:
     return value
 
 
-def _bare(value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.translate(_LINE_BREAKS).encode("utf-8", "backslashreplace")
-    return _encode(value)
+def _unquoted(text: str) -> bytes:
+    return text.translate(_LINE_BREAKS).encode("utf-8", "backslashreplace")
 
 
 def _encode(value: Any) -> bytes:

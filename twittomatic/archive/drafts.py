@@ -33,6 +33,7 @@ class GzipDraft:
         self._level = level
         self._fsync = fsync
         self._listed = start_at.length > 0
+        self._dirty = not self._listed
         self._last: Head | None = None
         # Whether bytes may lie behind the extent: those of another owner, or of a write that failed half way.
         self._torn = os.fstat(descriptor).st_size != start_at.length
@@ -102,7 +103,7 @@ class GzipDraft:
             raise ValueError(f"{self.path.name} has its end mark: nothing can follow")
         descriptor = self._open()
         self._cut()
-        self._torn = True
+        self._torn = self._dirty = True
         at, own, running = self._length, 0, self._crc
         for block in blocks:
             _write(descriptor, block, at)
@@ -120,17 +121,24 @@ class GzipDraft:
     def _cut(self) -> None:
         if self._torn:
             os.ftruncate(self._open(), self._length)
-            self._torn = False
+            self._torn, self._dirty = False, True
 
     def sync(self) -> None:
-        """fsync the file, and its folder when the name is new there."""
+        """fsync what was written since the last time, and the folder when the name is new there. OSError closes the
+        draft: the kernel forgets what it could not write, so that a second fsync would succeed without the bytes."""
+        descriptor = self._open()
         self._cut()
-        if not self._fsync:
+        if not self._fsync or not self._dirty:
             return
-        os.fsync(self._open())
-        if not self._listed:
-            sync_folder(self.path.parent)
-            self._listed = True
+        try:
+            os.fsync(descriptor)
+            if not self._listed:
+                sync_folder(self.path.parent)
+                self._listed = True
+        except OSError:
+            self.close()
+            raise
+        self._dirty = False
 
     def close(self) -> None:
         """Close the file; the part stays. Twice does no harm."""

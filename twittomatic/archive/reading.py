@@ -112,12 +112,10 @@ class MemberFile:
             yield block
             start += len(block)
 
-    def crc(self, length: int) -> int | None:
-        """CRC-32 of the first ``length`` bytes; None when there are fewer."""
-        if length > self.size:
-            return None
+    def crc(self, stop: int, start: int = 0) -> int:
+        """CRC-32 of bytes [start, stop). CorruptMember when the file ends before."""
         crc = 0
-        for block in self.blocks(0, length):
+        for block in self.blocks(start, stop):
             crc = crc32(block, crc)
         return crc
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import rich_click as click
@@ -38,9 +39,9 @@ def cat(directory: Path, user: str, kind: str, select: str | None, as_json: bool
     mark = files.end_of(user, suffix)
     if mark is None and not files.final_path(user, suffix).exists():
         raise UserError(f"{directory} holds no {kind} of {user}", "a file appears when its last page is in")
-    out = click.get_binary_stream("stdout")
+    out = sys.stdout.buffer
     fields = [field.strip() for field in select.split(",")] if select else None
-    lines = lines_of(files, user, suffix, fields)
+    lines = lines_of(files, user, suffix, fields, bare=not as_json)
     if not as_json:
         for line in lines:
             out.write(line + b"\n")

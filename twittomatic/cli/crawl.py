@@ -9,7 +9,6 @@ import rich_click as click
 import ujson
 from rich.console import Console
 
-from twittomatic import logs
 from twittomatic.cli import summary
 from twittomatic.cli.options import (
     API_URL,
@@ -22,6 +21,7 @@ from twittomatic.cli.options import (
     THREADS,
     TRAVERSAL,
     WORKERS,
+    begin_log,
     kind_options,
     setting_options,
     settings_of,
@@ -48,7 +48,7 @@ def crawl(seeds_file: str | None, strict: bool, adopt: bool, as_json: bool, **va
     world. Ctrl-C parks the work; the same command goes on with it.
     """
     settings = settings_of(values, *ROWS)
-    logs.configure("crawl", settings.CRAWL, settings.LOG_DIRECTORY, level=settings.LOG_LEVEL, console=False)
+    begin_log("crawl", settings.CRAWL, settings, console=False)
     console = Console(stderr=True)
     began = time.monotonic()
     with Stopper() as stopper, Progress(console) as progress:

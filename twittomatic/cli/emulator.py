@@ -10,6 +10,7 @@ import ujson
 from twittomatic.errors import UserError
 from twittomatic.lifecycle import Stopper, end_with_parent, has_parent
 
+_PATH = click.Path(exists=True, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -18,7 +19,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--graph", type=_FILE, help="Edge list; a row `src trg` means: src follows trg.")
 @click.option("--map-ids", is_flag=True, help="Make the graph's ids 19 digits long.")
-@click.option("--tweets", type=_FILE, help="Recorded tweets, JSON lines, that the users are given.")
+@click.option("--tweets", type=_PATH, help="Recorded tweets (a file of JSON lines, or a folder) for the users.")
 @click.option("--users", type=click.IntRange(1), default=None, help="Size of the generated world.")
 @click.option("--seed", type=int, default=None, help="Number that the generated world grows from.")
 @click.option("--limits", default=None, metavar="real|none|FILE", help="Windows per credential and endpoint.")
@@ -43,14 +44,17 @@ def emulator(
 
     if map_ids and graph is None:
         raise UserError("--map-ids without --graph: a generated world has ids of its own", "add --graph EDGES.tsv")
-    given = {"users": users, "seed": seed, "limits": _limits(limits), "faults": faults}
+    usual = EmulatorOptions()
     options = EmulatorOptions(
         port=port,
         host=host,
         graph=graph,
         map_ids=map_ids,
         tweets=tweets,
-        **{name: value for name, value in given.items() if value is not None},
+        users=usual.users if users is None else users,
+        seed=usual.seed if seed is None else seed,
+        limits=usual.limits if limits is None else _limits(limits),
+        faults=faults,
     )
     with Stopper() as stopper:
         if bound or has_parent():
@@ -67,10 +71,10 @@ def emulator(
             server.stop()
 
 
-def _limits(text: str | None) -> str | Path | None:
-    if text in (None, "real", "none"):
+def _limits(text: str) -> str | Path:
+    if text in ("real", "none"):
         return text
-    path = Path(str(text))
+    path = Path(text)
     if not path.is_file():
         raise UserError(f"--limits {text}: there is no such file", "give real, none or a file of windows")
     return path

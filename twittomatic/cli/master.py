@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from twittomatic import logs, seeds
+from twittomatic import seeds
 from twittomatic.cli.options import (
     API_URL,
     CRAWL,
@@ -18,6 +18,7 @@ from twittomatic.cli.options import (
     REDIS_URL,
     SOURCE,
     TRAVERSAL,
+    begin_log,
     kind_options,
     setting_options,
     settings_of,
@@ -42,7 +43,7 @@ def master(seeds_file: str | None, strict: bool, adopt: bool, standby: bool, **v
     goes on with what it has.
     """
     settings = settings_of(values, *ROWS)
-    logs.configure("master", socket.gethostname(), settings.LOG_DIRECTORY, level=settings.LOG_LEVEL)
+    begin_log("master", socket.gethostname(), settings)
     wiring = Wiring(settings)
     path = seeds.keep_stdin(settings.OUTPUT_DIRECTORY / ".seeds") if seeds_file == "-" else None
     path = path or (Path(seeds_file) if seeds_file else None)

@@ -8,6 +8,7 @@ from typing import Any
 
 import rich_click as click
 
+from twittomatic import logs
 from twittomatic.cli import load_settings
 from twittomatic.config import Settings
 from twittomatic.kinds.plan import LETTERS
@@ -52,11 +53,22 @@ def kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def begin_log(role: str, name: str, settings: Settings, *, console: bool = True) -> None:
+    """Write ``<LOG_DIRECTORY>/<role>-<name>.log`` from now on, and lines for people on stderr where wanted."""
+    logs.configure(
+        role,
+        name,
+        settings.LOG_DIRECTORY,
+        level=settings.LOG_LEVEL,
+        console=console,
+        file_bytes=settings.LOG_FILE_BYTES,
+        files=settings.LOG_FILES,
+    )
+
+
 def settings_of(values: Mapping[str, Any], *rows: Row) -> Settings:
     """The settings of this call; the kinds' letters and the options of ``rows`` taken from a command's parameters."""
-    options: dict[str, tuple[str, object]] = {
-        name: (flag, values.get(name.lower())) for flag, name, _, _, _ in rows
-    }
+    options: dict[str, tuple[str, object]] = {name: (flag, values.get(name.lower())) for flag, name, _, _, _ in rows}
     kinds = [kind for letter, kind in LETTERS.items() if values.get(f"kind_{letter.lower()}")]
     if kinds:
         options["KINDS"] = ("-T -F -A -U", tuple(kinds))

@@ -153,7 +153,9 @@ class Progress:
         self._rates.add(snapshot)
         if self._live is not None:
             lines = [Text(line, style="yellow") for line in waits(snapshot)]
-            self._live.update(Group(Text(headline(snapshot, self._began), style="bold"), table(snapshot, self._rates), *lines))
+            self._live.update(
+                Group(Text(headline(snapshot, self._began), style="bold"), table(snapshot, self._rates), *lines)
+            )
         elif time.monotonic() - self._printed >= PLAIN_SECONDS:
             self._printed = time.monotonic()
             self._console.print(Text(self._plain(snapshot)), soft_wrap=True)

@@ -24,9 +24,7 @@ def document(snapshot: Snapshot, output: Path, seconds: float, survey: Survey | 
         "users": {state: counters.get(f"users.{state}", 0) for state in ("done", "gone", "dead")},
         "reasons": dict(snapshot.reasons),
         "jobs": {
-            kind: {
-                state: counters.get(f"{kind}.{state}", 0) for state in ("done", "gone", "dead", "already")
-            }
+            kind: {state: counters.get(f"{kind}.{state}", 0) for state in ("done", "gone", "dead", "already")}
             for kind in KINDS
         },
         "pages": {kind: snapshot.kinds[kind].pages for kind in KINDS},
@@ -62,7 +60,8 @@ def words(summary: Document, again: str) -> str:
         f"  users      {users['done']:,} done, {users['gone']:,} gone, {users['dead']:,} dead" + _reasons(summary),
         f"  tweets     {items['timeline'] + items['update']:,} on"
         f" {summary['pages']['timeline'] + summary['pages']['update']:,} pages",
-        f"  followers  {items['follower']:,} on {summary['pages']['follower']:,} pages; {summary['profiles']:,} profiles",
+        f"  followers  {items['follower']:,} on {summary['pages']['follower']:,} pages;"
+        f" {summary['profiles']:,} profiles",
         f"  found      {summary['discovered']:,} new users" + _refused(summary),
         f"  requests   {summary['requests']:,}; {_cost(summary)}",
         f"  files      {summary['output']}",

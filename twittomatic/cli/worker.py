@@ -7,8 +7,17 @@ from typing import Any
 
 import rich_click as click
 
-from twittomatic import logs
-from twittomatic.cli.options import API_URL, CRAWL, OUTPUT, REDIS_URL, SOURCE, THREADS, setting_options, settings_of
+from twittomatic.cli.options import (
+    API_URL,
+    CRAWL,
+    OUTPUT,
+    REDIS_URL,
+    SOURCE,
+    THREADS,
+    begin_log,
+    setting_options,
+    settings_of,
+)
 from twittomatic.kinds import KINDS
 from twittomatic.lifecycle import Stopper, end_with_parent, has_parent
 from twittomatic.wiring import Wiring
@@ -32,7 +41,7 @@ def worker(name: str | None, kinds: str | None, **values: Any) -> None:
             raise click.BadParameter(f"{kind!r} is not one of {', '.join(KINDS)}", param_hint="--kinds")
     settings = settings_of(values, *ROWS)
     name = name or socket.gethostname()
-    logs.configure("worker", name, settings.LOG_DIRECTORY, level=settings.LOG_LEVEL)
+    begin_log("worker", name, settings)
     wiring = Wiring(settings)
     with Stopper() as stopper:
         if has_parent():

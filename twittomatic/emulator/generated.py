@@ -6,8 +6,8 @@ index by a stride with hashed jitter, so that an id leads back to its index.
 Edges: users are laid out by rank in blocks of similar popularity. A block has a ring of possible followers (everybody,
 the active fifth, or the very active fiftieth), and its members' followers are arcs of that ring, spread evenly. So the
 follower at a position is one multiplication away, and the arcs that cover one user (whom the user follows) are a run
-of neighbors in each block. Popularity doubles from block to block while blocks shrink by 0.55: a power law of in-degree;
-the three rings make out-degrees uneven.
+of neighbors in each block. Popularity doubles from block to block while blocks shrink by 0.55: a power law of
+in-degree; the three rings make out-degrees uneven.
 """
 
 from __future__ import annotations
@@ -71,6 +71,8 @@ class GeneratedGraph:
         self._active = _Scramble(count, draw(seed, 2))
         self._blocks = self._lay_out()
         self._firsts = [block.first for block in self._blocks]
+        self._ring_sizes = sorted({block.ring.size for block in self._blocks})
+        self._expected = [self._expect(activity) for activity in (0, *self._ring_sizes)]
 
     def _lay_out(self) -> list[_Block]:
         blocks: list[_Block] = []
@@ -186,6 +188,8 @@ class GeneratedGraph:
 
     def following_count(self, index: int) -> int:
         """What is expected of a user this active; ``following`` gives the exact list."""
-        activity = self._active.fro(index)
+        return self._expected[bisect_right(self._ring_sizes, self._active.fro(index))]
+
+    def _expect(self, activity: int) -> int:
         arcs = (b.members * (3 * b.least - 1) / 2 / b.ring.size for b in self._blocks if activity < b.ring.size)
         return round(sum(arcs))

@@ -101,7 +101,7 @@ def _read(path: Path) -> list[tuple[int, int]]:
                     raise UserError(f"{path}, line {number}: {line.strip()[:80]!r} is no edge", "A row is: src trg")
                 edges.append((int(fields[0]), int(fields[1])))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read the edge list {path}: {error}", "Give a file with a row `src trg` an edge") from error
+        raise UserError(f"cannot read the edge list {path}: {error}", "Give a file of rows: src trg") from error
     if not edges:
         raise UserError(f"{path} holds no edges", "A row is: src trg")
     return edges

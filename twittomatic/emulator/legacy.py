@@ -98,12 +98,14 @@ def legacy_status(form: Prepared, *, extended: bool, trim_user: bool) -> dict[st
 
 
 def _entities(entities: Mapping[str, Any]) -> dict[str, Any]:
+    tags = entities.get("hashtags", [])
+    hashtags = [{"text": one["tag"], "indices": [one["start"], one["end"]]} for one in tags]
     mentions = [
         {"screen_name": one["username"], "name": one["username"], "id": int(one["id"]), "id_str": one["id"],
          "indices": [one["start"], one["end"]]} for one in entities.get("mentions", []) if "id" in one
     ]  # fmt: skip
     return {
-        "hashtags": [{"text": one["tag"], "indices": [one["start"], one["end"]]} for one in entities.get("hashtags", [])],
+        "hashtags": hashtags,
         "symbols": [],
         "user_mentions": mentions,
         "urls": [_url(one) for one in entities.get("urls", [])],
@@ -192,7 +194,8 @@ def _modern_entities(entities: Mapping[str, Any]) -> dict[str, Any]:
         ("user_mentions", "mentions", {"screen_name": "username", "id_str": "id"}),
     ):
         rows = [
-            {"start": one["indices"][0], "end": one["indices"][1], **{to: one[of] for of, to in names.items() if of in one}}
+            {"start": one["indices"][0], "end": one["indices"][1]}
+            | {to: one[of] for of, to in names.items() if of in one}
             for one in entities.get(old) or []
         ]
         if rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 SENTENCES: dict[str, tuple[str, ...]] = {
     "en": (
         "The morning train was late again, but the light over the river made up for it.",
-        "Finally finished the first draft of the chapter; now the hard part begins & ends with coffee.",
+        "Finally finished the first draft of the chapter; now the hard part begins &amp; ends with coffee.",
         "Does anyone have a good source for county level turnout before 1990?",
         "Three things I learned while mapping 4,000 bus stops by hand 🚌",
         "Our team presents the preliminary results tomorrow at noon, come and ask hard questions.",
@@ -35,7 +35,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "ar": ("صباح الخير من المدينة القديمة، الجو جميل اليوم.", "نشرنا النسخة الجديدة من الخريطة."),
     "ru": ("Сегодня выпал первый снег, и весь двор сразу стал другим.", "Кто-нибудь пробовал новый маршрут?"),
     "hi": ("आज बाज़ार में बहुत भीड़ थी, फिर भी मज़ा आया।",),
-    "tr": ("Bugün Kadıköy'de harika bir sergi gezdik, öneririm.",),
+    "tr": ("Bugün sahilde harika bir sergi gezdik, öneririm.",),
     "in": ("Hujan deras sejak pagi, untung jemuran sudah diangkat.",),
     "und": ("🔥🔥🔥", "…"),
 }
@@ -43,17 +43,17 @@ HASHTAGS = ("opendata", "mapping", "música", "選挙", "climate", "Fußball", "
 SOURCES = ("Twitter Web App", "Twitter for iPhone", "Twitter for Android", "TweetDeck", "Instagram", "Sprinklr")
 REPLY_SETTINGS = ("everyone", "everyone", "everyone", "following", "mentionedUsers")
 LINKS = (
-    ("https://example.org/articles/a-walk-along-the-river", "A walk along the river", "Notes from eight weeks of fieldwork."),
+    ("https://example.org/articles/a-walk-along-the-river", "A walk along the river", "Eight weeks of fieldwork."),
     ("https://example.com/2025/data/turnout.html?utm_source=feed", "Turnout since 1950", "Tables, maps and the code."),
-    ("https://example.net/newsroom/briefing/0412", "Morning briefing", "What happened while you slept, in five minutes."),
+    ("https://example.net/newsroom/briefing/0412", "Morning briefing", "What happened while you slept."),
 )
 TOPICS = (
-    ("46", "Business Taxonomy", "Categories within Brand Verticals that narrow down the scope of Brands", "1557696848252391426", "Media"),
-    ("131", "Unified Twitter Taxonomy", "A taxonomy of user interests. ", "847868745150119936", "Family & relationships"),
-    ("30", "Entities [Entity Service]", "Entity Service top level domain, every item that is in Entity Service", "781974596752842752", "Services"),
-    ("65", "Interests and Hobbies Vertical", "Top level interests and hobbies groupings, like Food or Travel", "852262932607926273", "Photography"),
+    ("46", "Business Taxonomy", "Categories that narrow down the scope of brands", "1557696848252391426", "Media"),
+    ("131", "Unified Twitter Taxonomy", "A taxonomy of interests. ", "847868745150119936", "Family & friends"),
+    ("30", "Entities [Entity Service]", "Top level domain, every item that is in it", "781974596752842752", "Services"),
+    ("65", "Interests and Hobbies", "Top level groupings, like Food or Travel", "852262932607926273", "Photography"),
     ("3", "TV Shows", "Television shows from around the world", "10031575238", "Evening News"),
-    ("66", "Interests and Hobbies Category", "A grouping of interests and hobbies entities", "839543390668673024", "Cartography"),
+    ("66", "Interests and Hobbies", "A grouping of entities, like Novelty Food", "839543390668673024", "Cartography"),
 )
 NAMES = (
     "Alba Moreno", "Bruno 🌻", "clio", "Dora K.", "Élodie Petit", "Fleur de Sel", "Gitte Østergaard", "Hugo Marchetti",
@@ -71,8 +71,8 @@ DESCRIPTIONS = (
 )
 LOCATIONS = ("NC", "Lisboa, Portugal", "東京", "Berlin | Paris", "earth 🌍", "", "São Paulo", "somewhere\\else")
 PLACES = (
-    ("01a9a39529b27f36", "Manhattan, NY", "Manhattan", "United States", "US", "city", (-74.026675, 40.683935, -73.910408, 40.877483)),
-    ("68e019afec7d0ba5", "São Paulo, Brasil", "São Paulo", "Brasil", "BR", "city", (-46.826039, -24.008814, -46.365052, -23.356792)),
-    ("3078869807f9dd36", "Berlin, Germany", "Berlin", "Germany", "DE", "city", (13.088304, 52.338079, 13.760909, 52.675323)),
+    ("01a9a39529b27f36", "Manhattan, NY", "Manhattan", "United States", "US", (-74.0267, 40.6839, -73.9104, 40.8775)),
+    ("68e019afec7d0ba5", "São Paulo, Brasil", "São Paulo", "Brasil", "BR", (-46.8260, -24.0088, -46.3651, -23.3568)),
+    ("3078869807f9dd36", "Berlin, Germany", "Berlin", "Germany", "DE", (13.088304, 52.338079, 13.760909, 52.675323)),
 )
 LABELS = (("Yes", "No"), ("Tea", "Coffee", "Water"), ("Monday", "Tuesday", "Wednesday", "Never again"))

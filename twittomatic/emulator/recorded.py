@@ -29,7 +29,7 @@ def recorded_pool(path: Path) -> Pool:
         try:
             text = one.read_text(encoding="utf-8", errors="surrogatepass")
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read recorded tweets from {one}: {error}", "Give a .jsonl or .json file") from error
+            raise UserError(f"cannot read recorded tweets from {one}: {error}", "Give .jsonl or .json") from error
         for id_, form in _forms(text):
             forms.setdefault(id_, form)
     if not forms:
@@ -40,12 +40,10 @@ def recorded_pool(path: Path) -> Pool:
 def _forms(text: str) -> Iterator[tuple[str, Prepared]]:
     """Posts of one file; a line that is cut is passed over."""
     for start, end in _documents(text):
-        if text[start] == "[":
-            rows = [(a, b) for a, b in _elements(text, start) if text[a] == "{"]
-        else:
-            rows = [(start, end)]
-        for a, b in rows:
+        for a, b in _elements(text, start) if text[start] == "[" else [(start, end)]:
             document = json.loads(text[a:b])
+            if not isinstance(document, dict):
+                continue
             if "data" in document:
                 yield from _modern(text[a:b], document)
             elif "text" in document or "full_text" in document:
@@ -133,8 +131,9 @@ def _form(
 
 
 def _attach(
-    form: Prepared, document: Mapping[str, Any], included: Mapping[str, Mapping[str, str]], problems: list[dict[str, Any]]
-) -> None:
+    form: Prepared, document: Mapping[str, Any], included: Mapping[str, Mapping[str, str]],
+    problems: list[dict[str, Any]],
+) -> None:  # fmt: skip
     """What this post refers to, out of the includes and errors of its answer."""
 
     def add(expansion: str, section: str, key: str) -> str | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import gc
 import signal
 import socket
 import struct
@@ -43,7 +45,7 @@ except ImportError:
         return zlib.compress(body, 1, 31)
 
 
-_HTML = b"<!DOCTYPE html><html><head><title>Something went wrong</title></head><body><h1>Over capacity</h1></body></html>"
+_HTML = b"<!DOCTYPE html><html><head><title>Over capacity</title></head><body><h1>Try again</h1></body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +205,19 @@ async def serve(options: EmulatorOptions, ready: Callable[[str], None], stop: as
         await runner.cleanup()
 
 
+def _keep_memory() -> None:
+    """Let the C library keep freed pages of some hundred kilobytes: giving each back costs as much as filling it."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-1, 1 << 27)  # M_TRIM_THRESHOLD
+        libc.mallopt(-3, 1 << 25)  # M_MMAP_THRESHOLD
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
 def run(options: EmulatorOptions, ready: Callable[[str], None] = lambda url: None) -> None:
     """Serve in this process until SIGTERM or Ctrl-C."""
+    _keep_memory()
 
     async def main() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()

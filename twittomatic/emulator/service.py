@@ -50,6 +50,7 @@ class Verdict(NamedTuple):
 
 _PATH = re.compile(r"/2/(?:users/(?P<id>[^/]+)(?:/(?P<list>tweets|posts|followers|following))?)", re.ASCII)
 _OAUTH_TOKEN = re.compile(r'oauth_token="([^"]+)"')
+_PLACES = ("pagination_token", "until_id", "since_id", "max_id", "cursor", "ids", "usernames", "user_id", "screen_name")
 _LISTS = {"tweets": "users/:id/tweets", "posts": "users/:id/tweets"}
 
 
@@ -208,8 +209,7 @@ class Service:
 
 def _fingerprint(call: Call) -> str:
     """What makes two requests the same one: whose page, and where it begins."""
-    places = ("pagination_token", "until_id", "since_id", "max_id", "cursor", "ids", "usernames", "user_id", "screen_name")
-    return " ".join([call.path, *(f"{name}={call.params[name]}" for name in places if name in call.params)])
+    return " ".join([call.path, *(f"{name}={call.params[name]}" for name in _PLACES if name in call.params)])
 
 
 def _down(family: str, status: int) -> Answer:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from twittomatic.emulator.profiles import Filler, compile_profiles, iso_time, personas
 from twittomatic.emulator.templates import Template, dump
 from twittomatic.emulator.tweets import SLOTS, Piece, Pool, Prepared
-from twittomatic.emulator.world import Person, World, unix_seconds
+from twittomatic.emulator.world import Person, World
 
 TWEET, POST = "tweet", "post"
 TO_POST = {
@@ -66,10 +66,6 @@ class Ask:
         return own
 
 
-Addition = tuple[str, str, bytes]
-"""Section, key and body of something that stands under includes."""
-
-
 class Shape:
     """Templates of every form of post and every persona, projected on one Ask."""
 
@@ -80,21 +76,40 @@ class Shape:
         self.users = Filler(world, compile_profiles([self._rename(document) for document in documents]))
         self._tweets = [Template(self._text(form), SLOTS) for form in pool.forms]
         self._times = any("editable" in template.slots for template in self._tweets)
-        self.additions = [self._expand(form) for form in pool.forms]
+        self._additions = [self._expand(form) for form in pool.forms]
         self.problems = [self._meet(form) for form in pool.forms]
 
     def section(self, name: str) -> bytes:
         """The name of a part of includes in this dialect."""
         return (TO_POST.get(name, name) if self.ask.dialect == POST else name).encode()
 
+    def tweets(self, person: Person, numbers: Iterable[int]) -> list[tuple[bytes, int]]:
+        """Posts of one user, each with the place of its form in the pool."""
+        author, pick, templates, until, made = b"%d" % person.id, self._pool.pick, self._tweets, b"", []
+        for tweet_id, bits, created in self._world.tweets(person, numbers):
+            form = pick(bits)
+            if self._times:
+                until = iso_time(created + 3600)
+            values = (b"%d" % tweet_id, author, iso_time(created), until, b"", b"")
+            made.append((templates[form].fill(values), form))
+        return made
+
     def tweet(self, person: Person, number: int) -> tuple[bytes, int]:
         """One post, and the place of its form in the pool."""
-        bits = self._world.tweet_bits(person, number)
-        form = self._pool.pick(bits)
-        tweet_id = self._world.tweet_id(person, number)
-        created = unix_seconds(tweet_id)
-        until = iso_time(created + 3600) if self._times else b""
-        return self._tweets[form].fill((b"%d" % tweet_id, b"%d" % person.id, iso_time(created), until, b"", b"")), form
+        return self.tweets(person, (number,))[0]
+
+    def includes(self, forms: Iterable[int], authors: Iterable[Person]) -> list[bytes]:
+        """Sections of includes for posts of these forms and authors, as members of a JSON object."""
+        sections: dict[str, dict[str, bytes]] = {}
+        if "author_id" in self.ask.expansions:
+            sections["users"] = {str(author.id): self.users.body(author) for author in authors}
+        for form in forms:
+            for section, pieces in self._additions[form]:
+                if section in sections:
+                    sections[section].update(pieces)
+                else:
+                    sections[section] = dict(pieces)
+        return [b'"%b":[%b]' % (self.section(name), b",".join(kept.values())) for name, kept in sections.items()]
 
     def problem(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """A partial error with this dialect's address of problem types and names of parameters."""
@@ -113,14 +128,14 @@ class Shape:
     def _rename(self, document: Any) -> Any:
         return _renamed(document) if self.ask.dialect == POST else document
 
-    def _expand(self, form: Prepared) -> list[Addition]:
-        found: dict[tuple[str, str], Addition] = {}
+    def _expand(self, form: Prepared) -> list[tuple[str, dict[str, bytes]]]:
+        """What a form adds to includes: bodies by key, by section."""
+        found: dict[str, dict[str, bytes]] = {}
         for name, pieces in form.expansions.items():
             if name in self.ask.expansions:
                 for piece in pieces:
-                    if (piece.kind, piece.key) not in found:
-                        found[piece.kind, piece.key] = (piece.kind, piece.key, self._piece(piece))
-        return list(found.values())
+                    found.setdefault(piece.kind, {}).setdefault(piece.key, self._piece(piece))
+        return list(found.items())
 
     def _piece(self, piece: Piece) -> bytes:
         if piece.person is not None:

@@ -43,7 +43,8 @@ class Template:
         self._pick = _picker([names.index(name) for name in self.slots])
 
     def fill(self, values: Sequence[bytes]) -> bytes:
-        return self._format % self._pick(values)
+        filled: bytes = self._format % self._pick(values)
+        return filled
 
 
 def _picker(places: Sequence[int]) -> Callable[[Sequence[bytes]], Any]:

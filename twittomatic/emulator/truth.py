@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from math import gcd
 from typing import Any
 
 from twittomatic.emulator import v2
@@ -12,11 +13,15 @@ from twittomatic.emulator.answers import Answer, encode
 from twittomatic.emulator.chance import draw
 from twittomatic.emulator.graph import EdgeListGraph
 from twittomatic.emulator.ledger import Ledger
-from twittomatic.emulator.shapes import Ask
+from twittomatic.emulator.shapes import DEFAULTS, Ask
 from twittomatic.emulator.tweets import Pool
 from twittomatic.emulator.world import STATES, Person, World
 
 _USERS_COUNTED = 200_000
+_PROFILE = DEFAULTS["users"] | {
+    "created_at", "description", "entities", "location", "profile_banner_url", "profile_image_url", "protected",
+    "public_metrics", "url", "verified", "verified_type", "withheld",
+}
 
 
 class Requests:
@@ -81,7 +86,9 @@ class Truth:
                 return self._answer(self._advance(params) if name == "advance" else self._change(params))
             if method == "GET" and name == "user":
                 person = self._find(rest)
-                return Answer(404, encode({"error": f"no user {rest}"})) if person is None else self._user(person, params)
+                if person is None:
+                    return Answer(404, encode({"error": f"no user {rest}"}))
+                return self._user(person, params)
             if method == "GET" and name in self._reports:
                 return self._answer(self._reports[name](params))
         except (ValueError, KeyError) as error:
@@ -100,15 +107,19 @@ class Truth:
         known = {"kind": "generated"}
         if isinstance(graph, EdgeListGraph):
             known = {"kind": "edges", "edges": str(graph.edges), "mapped": str(graph.map_ids).lower()}
-        forms = {"forms": len(self.pool.forms), "recorded": any(form.raw or form.legacy_raw for form in self.pool.forms)}
+        recorded = any(form.raw or form.legacy_raw for form in self.pool.forms)
+        forms = {"forms": len(self.pool.forms), "recorded": recorded}
         return {"status": "ok", "users": self.world.count, "seed": self.world.seed, **known, **forms}
 
     def seeds(self, params: Mapping[str, str]) -> dict[str, Any]:
         """``n`` users at hashed places: ids, and names; ``state`` narrows them."""
         wanted, state = min(int(params.get("n", "20")), self.world.count, 100_000), params.get("state")
         people: dict[int, Person] = {}
-        for turn in range(50 * wanted + 50):
-            index = draw(self.world.seed, 51, turn) % self.world.count
+        count, step = self.world.count, 1_640_531_527
+        while gcd(step, count) != 1:
+            step += 2
+        for turn in range(min(count, 200 * wanted + 20_000)):
+            index = (draw(self.world.seed, 51) + turn * step) % count
             if state in (None, self.world.state(index)):
                 people[index] = self.world.person(index)
             if len(people) == wanted:
@@ -117,10 +128,10 @@ class Truth:
         return {"ids": [str(one.id) for one in found], "names": [one.username for one in found]}
 
     def _user(self, person: Person, params: Mapping[str, str]) -> Answer:
-        """State, posts visible within the depth, the newest first, listed followers, the newest first, and the profile."""
+        """State, posts visible within the depth and listed followers, both the newest first, and the profile."""
         world, total = self.world, self.world.tweet_count(person)
         numbers = range(total - 1, max(-1, total - 1 - v2.DEPTH), -1)
-        shape = self.api.shapes.shape(Ask(users=_EVERYTHING))
+        shape = self.api.shapes.shape(Ask(users=_PROFILE))
         document: dict[str, Any] = {
             "id": str(person.id),
             "username": person.username,
@@ -164,6 +175,3 @@ class Truth:
         return {"user": str(person.id), "state": params["state"]}
 
 
-_EVERYTHING = frozenset(
-    ["id", "name", "username", "created_at", "description", "entities", "location", "profile_banner_url", "profile_image_url", "protected", "public_metrics", "url", "verified", "verified_type", "withheld"]
-)

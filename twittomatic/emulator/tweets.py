@@ -43,7 +43,7 @@ class Piece:
 
 @dataclass(slots=True)
 class Prepared:
-    """One form of post. expansions: what each expansion adds; problems: partial errors by the expansion that meets them.
+    """One form of post. expansions: what each expansion adds; problems: partial errors by the expansion they meet.
 
     raw, legacy_raw: recorded bytes with slots, of v2 and v1.1; reference: the post of the world that it refers to.
     """
@@ -74,7 +74,7 @@ class Pool:
 
 
 def generated_pool(world: World) -> Pool:
-    """Posts of 2 to 5 KB with what they include, a third of them retweets, replies and quotes of posts of this world."""
+    """Posts of 2 to 5 KB with what they include; half are retweets, replies and quotes of posts of this world."""
     forms = [_Writer(world.seed, number).original() for number in range(POOL)]
     kinds = [_KINDS[number % len(_KINDS)] for number in range(POOL)]
     cast = _cast(world, kinds)
@@ -129,7 +129,7 @@ def _meet_a_problem(form: Prepared, bits: int, number: int) -> None:
 
 
 def problem(what: str, resource: str, parameter: str, value: str, section: str = "includes") -> dict[str, Any]:
-    """A partial error as the network words it. ``what``: not_found, suspended or protected; type by its last segment."""
+    """A partial error as the network words it; its type by the last segment. what: not_found, suspended, protected."""
     noun = "Tweet" if resource == "tweet" else resource
     base = {"value": value, "resource_type": resource, "parameter": parameter, "resource_id": value}
     if what == "protected":
@@ -272,10 +272,10 @@ class _Writer:
         form.expand("attachments.poll_ids", Piece("polls", poll, document=document))
 
     def _place(self, form: Prepared) -> None:
-        place, full, name, country, code, kind, box = PLACES[self._next(len(PLACES))]
+        place, full, name, country, code, box = PLACES[self._next(len(PLACES))]
         document = {
             "id": place, "full_name": full, "name": name, "country": country, "country_code": code,
-            "place_type": kind, "geo": {"type": "Feature", "bbox": list(box), "properties": {}},
+            "place_type": "city", "geo": {"type": "Feature", "bbox": list(box), "properties": {}},
         }  # fmt: skip
         form.document["geo"] = {"place_id": place}
         if self._next(2):

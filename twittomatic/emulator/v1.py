@@ -13,7 +13,7 @@ from twittomatic.emulator.legacy import legacy_profile, legacy_status
 from twittomatic.emulator.profiles import Filler, compile_profiles, legacy_time, personas
 from twittomatic.emulator.templates import Template, dump, raw_slot, slot
 from twittomatic.emulator.tweets import QUOTE, REPLY, RETWEET, SLOTS, Pool, Prepared
-from twittomatic.emulator.world import DELETED, PROTECTED, PUBLIC, SUSPENDED, Person, World, unix_seconds
+from twittomatic.emulator.world import DELETED, PROTECTED, PUBLIC, SUSPENDED, Person, World
 
 DEPTH = 3200
 _POSITION = 1 << 36
@@ -75,7 +75,8 @@ class TwitterV1:
             count = 1 + (bits >> 20) % (count - 1)
         form = _Form(call.params.get("tweet_mode") == "extended", _flag(call, "trim_user", False))
         wanted = self._filter(call)
-        numbers = [] if call.empty else [n for n in range(high - 1, max(low, high - count) - 1, -1) if wanted(person, n)]
+        stop = high if call.empty else max(low, high - count)
+        numbers = [number for number in range(high - 1, stop - 1, -1) if wanted(person, number)]
         bodies = self._render(person, numbers, form)
         return Answer(200, b"[" + b",".join(bodies) + b"]", items=len(bodies))
 
@@ -96,11 +97,9 @@ class TwitterV1:
             templates = self._statuses[form] = self._compile(form)
         user = b"" if form.trim_user else self._users.body(person)
         author, bodies = b"%d" % person.id, []
-        for number in numbers:
-            tweet = self.world.tweet_id(person, number)
-            template = templates[self.pool.pick(self.world.tweet_bits(person, number))]
-            created = legacy_time(unix_seconds(tweet))
-            bodies.append(template.fill((b"%d" % tweet, author, b"", b"", created, user)))
+        for tweet, bits, created in self.world.tweets(person, numbers):
+            values = (b"%d" % tweet, author, b"", b"", legacy_time(created), user)
+            bodies.append(templates[self.pool.pick(bits)].fill(values))
         return bodies
 
     def _compile(self, form: _Form) -> list[Template]:

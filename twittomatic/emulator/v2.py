@@ -11,7 +11,7 @@ from twittomatic.emulator.answers import Answer, Call, Charge, encode, invalid
 from twittomatic.emulator.asks import read_ask
 from twittomatic.emulator.chance import draw, share
 from twittomatic.emulator.cursors import Cursors
-from twittomatic.emulator.shapes import Shape, Shapes
+from twittomatic.emulator.shapes import POST, Shape, Shapes
 from twittomatic.emulator.tweets import REPLY, RETWEET, Pool, problem
 from twittomatic.emulator.world import DELETED, PROTECTED, PUBLIC, SUSPENDED, Person, World, id_at
 
@@ -38,7 +38,8 @@ class XV2:
         self.cursors = Cursors(world.seed)
 
     def _shape(self, call: Call, own: Sequence[str], *, users: bool) -> Shape:
-        return self.shapes.shape(read_ask(call, own, default="post" if call.post_dialect else self.dialect, users=users))
+        default = POST if call.post_dialect else self.dialect
+        return self.shapes.shape(read_ask(call, own, default=default, users=users))
 
     # --- users
 
@@ -184,21 +185,19 @@ class XV2:
         stop = max(low, high - self._size(call, cursors.TIMELINE, subject, high, size))
         if call.empty:
             return self._empty_page(subject, high, low)
-        numbers = range(high - 1, stop - 1, -1)
+        numbers: Sequence[int] = range(high - 1, stop - 1, -1)
         if exclude:
-            numbers_left = [n for n in numbers if self._kind(subject, n) not in exclude]
-        else:
-            numbers_left = list(numbers)
-        made = [shape.tweet(subject, number) for number in numbers_left]
+            numbers = [number for number in numbers if self._kind(subject, number) not in exclude]
+        made = shape.tweets(subject, numbers)
         meta: dict[str, object] = {"result_count": len(made)}
         if made:
-            meta["newest_id"] = str(self.world.tweet_id(subject, numbers_left[0]))
-            meta["oldest_id"] = str(self.world.tweet_id(subject, numbers_left[-1]))
+            meta["newest_id"] = str(self.world.tweet_id(subject, numbers[0]))
+            meta["oldest_id"] = str(self.world.tweet_id(subject, numbers[-1]))
         if stop > low:
             meta["next_token"] = self.cursors.token(cursors.TIMELINE, subject.index, stop)
         if "pagination_token" in call.params:
             meta["previous_token"] = self.cursors.token(cursors.TIMELINE, subject.index, high + size)
-        mask = sum(1 << number for number in numbers_left) if exclude else (1 << high) - (1 << stop)
+        mask = sum(1 << number for number in numbers) if exclude else (1 << high) - (1 << stop)
         body = self._page(shape, made, [subject], meta)
         return Answer(200, body, Charge("post", posts=((subject.index, mask),)), len(made))
 
@@ -252,24 +251,20 @@ class XV2:
         parts = []
         forms = sorted({form for _, form in made})
         if made:
-            parts.append(b'"data":[' + b",".join([body for body, _ in made]) + b"]")
-            sections: dict[str, dict[str, bytes]] = {}
-            if "author_id" in shape.ask.expansions:
-                sections["users"] = {str(author.id): shape.users.body(author) for author in authors}
-            for form in forms:
-                for section, key, body in shape.additions[form]:
-                    sections.setdefault(section, {}).setdefault(key, body)
-            if sections:
-                listed = [
-                    b'"%b":[%b]' % (shape.section(name), b",".join(kept.values())) for name, kept in sections.items()
-                ]
-                parts.append(b'"includes":{' + b",".join(listed) + b"}")
+            if included := shape.includes(forms, authors):
+                parts.append(b'"includes":{' + b",".join(included) + b"}")
         problems = [*errors, *dict(pair for form in forms for pair in shape.problems[form]).values()]
         if problems:
             parts.append(b'"errors":[' + b",".join(problems) + b"]")
         if meta is not None:
             parts.append(b'"meta":' + encode(meta))
-        return b"{" + b",".join(parts) + b"}"
+        rest = b",".join(parts) + b"}"
+        if not made:
+            return b"{" + rest
+        bodies = [body for body, _ in made]
+        bodies[0] = b'{"data":[' + bodies[0]
+        bodies[-1] += b"]," + rest if parts else b"]}"
+        return b",".join(bodies)  # the page is copied once
 
 
 def _check(value: str, parameter: str, form: re.Pattern[str]) -> None:
@@ -314,7 +309,8 @@ def _moment(call: Call, parameter: str) -> int:
     try:
         moment = datetime.strptime(text.replace(".000Z", "Z"), "%Y-%m-%dT%H:%M:%SZ")
     except ValueError:
-        raise invalid(parameter, text, f"The `{parameter}` query parameter value [{text}] is not a valid time") from None
+        message = f"The `{parameter}` query parameter value [{text}] is not a valid time"
+        raise invalid(parameter, text, message) from None
     return int(moment.replace(tzinfo=UTC).timestamp() * 1000)
 
 
@@ -324,7 +320,8 @@ def _excluded(call: Call) -> frozenset[str]:
     asked = call.params["exclude"].split(",") if "exclude" in call.params else []
     for one in asked:
         if one not in names:
-            raise invalid("exclude", one, f"The `exclude` query parameter value [{one}] is not one of [retweets,replies]")
+            message = f"The `exclude` query parameter value [{one}] is not one of [retweets,replies]"
+            raise invalid("exclude", one, message)
     return frozenset(names[one] for one in asked)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from twittomatic.emulator.chance import draw, mix, share
@@ -18,13 +18,18 @@ _FIRST_TICK = (1527811200000 - EPOCH_MS) // 16  # 2018-06-01: ids have 19 digits
 _NOW_TICK = (1767225600000 - EPOCH_MS) // 16  # 2026-01-01, the moment at which every world stands still
 _NEWS_GAP = 3750  # ticks of 16 ms: a minute between posts added later
 _MOST_TWEETS = 30_000
-_PREFIXES = ["alba", "bruno", "clio", "dora", "elio", "fleur", "gitte", "hugo", "ines", "joris", "kenji", "luca", "maya", "nadia", "oskar", "pia", "quinn", "rosa", "sami", "tilda", "umar", "vera", "wim", "xenia", "yara", "zoe", "Nova", "Rio", "Data", "Pixel"]
+_PREFIXES = (
+    "alba", "bruno", "clio", "dora", "elio", "fleur", "gitte", "hugo", "ines", "joris", "kenji", "luca", "maya",
+    "nadia", "oskar", "pia", "quinn", "rosa", "sami", "tilda", "umar", "vera", "wim", "xenia", "yara", "zoe",
+    "Nova", "Rio", "Data", "Pixel",
+)
+_STEP, _GOLDEN, _MASK = 0x2545F4914F6CDD1D, 0x9E3779B97F4A7C15, (1 << 64) - 1
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(slots=True)
 class Person:
-    """One user. created: unix seconds; base: tweets before any were added; start, gap: ticks (16 ms) of its timeline."""
+    """One user. created: unix seconds; base: posts before any were added; start, gap: ticks (16 ms) of the timeline."""
 
     index: int
     id: int
@@ -146,15 +151,31 @@ class World:
 
     def tweet_bits(self, person: Person, number: int) -> int:
         """64 bits of one post: what it looks like depends on them."""
-        return mix(person.key + (number + 1) * 0x2545F4914F6CDD1D)
+        return mix(person.key + (number + 1) * _STEP)
 
     def tweet_id(self, person: Person, number: int) -> int:
-        bits = mix(person.key + (number + 1) * 0x2545F4914F6CDD1D)
+        bits = self.tweet_bits(person, number)
         if number < person.base:
             tick = person.start + number * person.gap + bits % person.gap
         else:
             tick = _NOW_TICK + (number - person.base) * _NEWS_GAP + bits % _NEWS_GAP
         return tick << _INDEX_BITS | person.index
+
+    def tweets(self, person: Person, numbers: Iterable[int]) -> list[tuple[int, int, int]]:
+        """Id, bits and unix seconds of many posts: tweet_id and tweet_bits in one loop, for the speed of pages."""
+        found = []
+        key, base, start, gap, index = person.key, person.base, person.start, person.gap, person.index
+        for number in numbers:
+            bits = (key + (number + 1) * _STEP + _GOLDEN) & _MASK
+            bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+            bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _MASK
+            bits ^= bits >> 31
+            if number < base:
+                tick = start + number * gap + bits % gap
+            else:
+                tick = _NOW_TICK + (number - base) * _NEWS_GAP + bits % _NEWS_GAP
+            found.append((tick << _INDEX_BITS | index, bits, (tick * 16 + EPOCH_MS) // 1000))
+        return found
 
     def find_tweet(self, id_: str) -> tuple[Person, int] | None:
         """Author and number of a post, None where there is no such post."""

@@ -1,4 +1,4 @@
-"""Analyzers: whose followers are worth crawling. Ids not yet seen are judged by the policy and admitted or discarded."""
+"""Analyzers: whose followers are worth crawling. New ids are judged by the policy, admitted or discarded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LINE = "line:"
 
 
 class Chunk(NamedTuple):
-    """Some followers in file order. start, stop: line numbers in the followers' file; profiles: those at hand, by id."""
+    """Some followers in file order. start, stop: line numbers in their file; profiles: those at hand, by id."""
 
     start: int
     stop: int

@@ -9,18 +9,15 @@ from typing import Protocol
 
 import ujson
 
-from twittomatic import events, logs
+from twittomatic import events
 from twittomatic.archive.base import Archive, Draft, End, Head
 from twittomatic.clock import Clock
-from twittomatic.errors import LostBytes
 from twittomatic.job import Extent, Job
 from twittomatic.kinds.calls import Calls
 from twittomatic.policy import Policy
 from twittomatic.sources.base import Page, Source
 from twittomatic.state.frontier import Frontier
 from twittomatic.state.queue import Found, Queue
-
-log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,21 +112,14 @@ class Desk:
         return page
 
     def open(self, suffixes: Sequence[str]) -> None:
-        """Parts for these files: new ones, or what was committed. When that is lost the job starts anew."""
-        try:
-            for suffix in suffixes:
-                extent = self.job.extents.get(suffix)
-                self.drafts[suffix] = (
-                    self.archive.start(self.user, suffix, self.job.token)
-                    if extent is None
-                    else self.archive.resume(self.user, extent, self.job.token, clean=self.job.clean)
-                )
-        except LostBytes as error:
-            log.error("committed bytes are lost, the job starts anew", kind=self.job.kind, user=self.user, why=str(error))
-            self.close()
-            self.job.extents, self.job.cursor, self.job.seq = {}, None, 0
-            for suffix in suffixes:
-                self.drafts[suffix] = self.archive.start(self.user, suffix, f"{self.job.token}.n")
+        """Parts for these files: new ones, or what was committed. LostBytes when that is nowhere."""
+        for suffix in suffixes:
+            extent = self.job.extents.get(suffix)
+            self.drafts[suffix] = (
+                self.archive.start(self.user, suffix, self.job.token)
+                if extent is None
+                else self.archive.resume(self.user, extent, self.job.token, clean=self.job.clean)
+            )
 
     def commit(
         self,

@@ -208,4 +208,3 @@ class Calls:
 
 def _one_less(grant: Grant) -> Grant:
     return Grant(grant.endpoint, grant.credential, grant.calls - 1)
-

@@ -49,7 +49,7 @@ def take_apart(body: bytes) -> Envelope:
     slicer that survives half surrogate pairs and members of an unknown form. Malformed when it is no JSON object."""
     try:
         slices, known = _SLICES.decode(body), _THINGS.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return _take_apart_slowly(body)
     includes = {
         name: Listed(exact.copies(body, pieces), known.includes[name]) for name, pieces in slices.includes.items()

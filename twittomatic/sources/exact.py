@@ -42,7 +42,7 @@ def fields(document: bytes) -> dict[str, bytes]:
     """
     try:
         found = _FIELDS.decode(document)
-    except (msgspec.DecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:
         if isinstance(fault, RecursionError):
             _too_deep()
         return _slow(document, "{", _pairs)
@@ -53,7 +53,7 @@ def elements(document: bytes) -> list[bytes]:
     """Exact bytes of the elements of a JSON array, each on one line (see ``fields``)."""
     try:
         found = _ELEMENTS.decode(document)
-    except (msgspec.DecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:
         if isinstance(fault, RecursionError):
             _too_deep()
         return _slow(document, "[", _values)
@@ -66,7 +66,7 @@ def load(document: bytes) -> Any:
         return msgspec.json.decode(document)
     except RecursionError:
         _too_deep()
-    except msgspec.DecodeError:
+    except ValueError:  # DecodeError, and UnicodeDecodeError of bytes that are no text
         text = _text(document)
     try:
         return _whole(json.loads(text, parse_constant=_refuse))

@@ -85,7 +85,7 @@ def things(array: bytes, pieces: Sequence[bytes]) -> list[Thing]:
     """What each element of a JSON array refers to. ``pieces``: the same elements as slices."""
     try:
         return _THINGS.decode(array)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return [thing(piece) for piece in pieces]
 
 
@@ -93,7 +93,7 @@ def thing(piece: bytes) -> Thing:
     """What one object refers to; a member of a form that we do not know refers to nothing. Malformed for no object."""
     try:
         return _THING.decode(piece)
-    except (msgspec.DecodeError, RecursionError):
+    except (ValueError, RecursionError):
         document = exact.load(piece)
     if not isinstance(document, dict):
         raise Malformed(f"an item is no object but {type(document).__name__}")

@@ -144,7 +144,7 @@ def refusal(answer: Answer, *, cursor: str = "") -> SourceError:
             reason = gone_reason(problem)
             if reason and not _has_no_such_address(answer, problem):
                 return Gone(reason, what, **known)
-    return answer.unknown(what.removeprefix(f"{answer.endpoint}: "))
+    return _unread(answer, what)
 
 
 def unreadable(answer: Answer, fault: exact.Malformed) -> SourceError:
@@ -152,8 +152,19 @@ def unreadable(answer: Answer, fault: exact.Malformed) -> SourceError:
     if answer.is_html or not answer.body.strip():
         return refusal(answer)
     if fault.cut:
-        return Transient(f"{answer.endpoint}: the body ends early: {fault}", status=200, windows=answer.windows)
+        return Transient(
+            f"{answer.endpoint}: the body ends early: {fault}", status=answer.status, windows=answer.windows
+        )
     return answer.unknown(str(fault))
+
+
+def _unread(answer: Answer, what: str) -> SourceError:
+    if answer.status == 200:
+        try:
+            exact.load(answer.body)
+        except exact.Malformed as fault:
+            return unreadable(answer, fault)
+    return answer.unknown(what.removeprefix(f"{answer.endpoint}: "))
 
 
 def _is_transient(answer: Answer, kinds: set[str], codes: set[int], has_problems: bool) -> bool:

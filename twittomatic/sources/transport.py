@@ -139,7 +139,8 @@ class Transport:
             try:
                 body = inflate(self._read(response, headers, deadline), headers, self._max_body_bytes)
             except SourceError as error:
-                error.status, error.windows = response.status_code, windows
+                error.status, error.windows, error.detail = response.status_code, windows, f"{path}: {error.detail}"
+                error.args = (error.detail,)
                 raise
         if response.status_code != requests.codes.ok:
             body = credential.redact(body)

@@ -167,7 +167,7 @@ class TwitterV1:
     def _ids_of(self, body: bytes, pieces: Sequence[bytes]) -> list[str]:
         try:
             ids = [each.id_str or str(each.id) for each in _NAMED.decode(body)]
-        except (msgspec.DecodeError, RecursionError):
+        except (ValueError, RecursionError):
             ids = [_id_of(exact.load(piece)) for piece in pieces]
         for id_ in ids:
             if not self.id_form.accepts(id_):

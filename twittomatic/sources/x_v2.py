@@ -187,13 +187,13 @@ class XV2:
     def _page(self, answer: Answer, user: str, *, cursor: str) -> _Body:
         """The page of a walk. An answer that has only errors is about the user, unless they are about others."""
         body = _read(answer, self.id_form, cursor=cursor)
-        if not body.is_bare:
+        if body.items:
             return body
         concerning = [each for each in body.problems if each.subject in ("", user) or each.parameter in _SUBJECTS]
         for problem in concerning:
             if reason := gone_reason(problem):
                 raise Gone(reason, f"{answer.endpoint}: {problem.detail}", status=200, windows=answer.windows)
-        if concerning or body.meta is None:
+        if concerning or (body.is_bare and body.meta is None):
             raise refusal(answer, cursor=cursor)
         return body
 

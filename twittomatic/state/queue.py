@@ -142,11 +142,12 @@ class Queue:
         kept = sanitized(sample[:MOST_SAMPLE])
         self._finish("dead", job, counts, events, reason=sanitized(reason), sample=kept)
 
-    def park(self, job: Job, until: float | None = None, reason: str = "") -> None:
+    def park(self, job: Job, until: float | None = None, reason: str = "", *, anew: bool = False) -> None:
         """Leave the job in good order, to be resumed first, or not before ``until`` (unix seconds). Not an error.
-        Fenced."""
+        ``anew``: it begins at the beginning, because what was committed is lost. Fenced."""
+        more: dict[str, Any] = {"anew": True} if anew else {}
         if until is None:
-            self._finish("park", job, reason=sanitized(reason))
+            self._finish("park", job, reason=sanitized(reason), **more)
         else:
             self.delay(job, until=until, reason=reason, counted=False)
 

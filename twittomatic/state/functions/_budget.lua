@@ -197,13 +197,14 @@ local function budget_accept(d, offer, now)
   place(d, endpoint, credential, now)
 end
 
--- Calls that are no longer out: those of the window before first. Returns how many were on the books.
+-- Calls that are no longer out, of this window first: what a dead worker had stays behind in the window before, and is
+-- forgotten with it. Returns how many were on the books.
 local function called_back(window, calls)
-  local old = math.min(window.prev, calls)
-  window.prev = window.prev - old
-  local new = math.min(window.out, calls - old)
+  local new = math.min(window.out, calls)
   window.out = window.out - new
-  return old + new
+  local old = math.min(window.prev, calls - new)
+  window.prev = window.prev - old
+  return new + old
 end
 
 local function budget_give(d, endpoint, credential, calls, now)

@@ -20,8 +20,19 @@ local function dead(c, a, now)
   bury(c, a.kind, a.user, a.reason, now)
 end
 
+-- `anew`: what was committed is lost, so the job begins at the beginning.
 local function park(c, a)
-  redis.call('HSET', job_key(c, a.kind, a.user), 'clean', '1', 'note', a.reason or '')
+  local key = job_key(c, a.kind, a.user)
+  redis.call('HSET', key, 'clean', '1', 'note', a.reason or '')
+  if a.anew then
+    for _, name in ipairs(redis.call('HKEYS', key)) do
+      if string.sub(name, 1, 2) == 'x:' then
+        redis.call('HDEL', key, name)
+      end
+    end
+    redis.call('HDEL', key, 'cursor', 'sealed', 'sealed_at')
+    redis.call('HSET', key, 'seq', '0')
+  end
   requeue(c, a.kind, a.user, true)
 end
 
