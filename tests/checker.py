@@ -110,6 +110,9 @@ class Twin:
                 return status, body
         raise Damaged(f"the twin does not answer {target}")
 
+    def close(self) -> None:
+        self._connection.close()
+
     def user(self, id_: str) -> dict[str, Any] | None:
         """The truth about a user, None when there is no such user."""
         if id_ not in self._users:
@@ -446,15 +449,16 @@ def check(
     sample: int = 40,
 ) -> Report:
     """Judge the archive of a finished crawl. seeds: ids."""
-    checker = Checker(
-        archive,
-        edges=None if edges is None else read_edges(edges),
-        twin=None if twin_url is None else Twin(twin_url),
-        kinds=kinds,
-        carries_profiles=carries_profiles,
-        sample=sample,
-    )
-    return checker.run(seeds, deep=traversal != "default")
+    twin = None if twin_url is None else Twin(twin_url)
+    followers = None if edges is None else read_edges(edges)
+    try:
+        checker = Checker(
+            archive, edges=followers, twin=twin, kinds=kinds, carries_profiles=carries_profiles, sample=sample
+        )
+        return checker.run(seeds, deep=traversal != "default")
+    finally:
+        if twin is not None:
+            twin.close()
 
 
 def main() -> int:

@@ -41,7 +41,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 }
 HASHTAGS = ("opendata", "mapping", "música", "選挙", "climate", "Fußball", "OTD", "fieldwork", "книги", "photo2025")
 SOURCES = ("Twitter Web App", "Twitter for iPhone", "Twitter for Android", "TweetDeck", "Instagram", "Sprinklr")
-REPLY_SETTINGS = ("everyone", "everyone", "everyone", "following", "mentionedUsers")
+REPLY_SETTINGS = ("everyone", "everyone", "everyone", "following", "subscribers")
 LINKS = (
     ("https://example.org/articles/a-walk-along-the-river", "A walk along the river", "Eight weeks of fieldwork."),
     ("https://example.com/2025/data/turnout.html?utm_source=feed", "Turnout since 1950", "Tables, maps and the code."),

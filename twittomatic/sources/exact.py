@@ -173,8 +173,8 @@ def _text(document: bytes) -> str:
     try:
         return document.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
-        at_end = error.end >= len(document) and error.reason == "unexpected end of data"
-        raise Malformed(f"not UTF-8 at byte {error.start}", cut=at_end) from None
+        is_half_character = min(document[error.start :]) >= 0x80
+        raise Malformed(f"not UTF-8 at byte {error.start}", cut=is_half_character) from None
 
 
 def _malformed(text: str, error: json.JSONDecodeError) -> Malformed:

@@ -1,0 +1,120 @@
+"""Real follow graphs, crawled from 20 seeds by 4 worker processes and judged by a checker that knows nothing of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.checker import Report, check
+from tests.e2e.programs import TOKEN, Machine, Twin, contents
+
+SEEDS = [str(number) for number in range(20)]
+GROUP = pytest.mark.xdist_group("real-graph")
+"""One process runs these, one after the other: they share the undisturbed crawl."""
+
+
+def crawl(machine: Machine, twin: Twin, edges: Path, **variables: str) -> tuple[Report, dict[str, str]]:
+    """Crawl to the end and check; the report, and a digest of each timeline and follower list."""
+    seeds = machine.home / "seeds.txt"
+    seeds.write_text("\n".join(SEEDS) + "\n")
+    words = machine.crawl(twin, seeds, "-T", "-F", "-A", "--traversal", "bfs", "--workers", "4", "--threads", "4")
+    told = machine.run(*words, seconds=600, BEARER=TOKEN, **variables).document
+    report = check(machine.output, seeds=SEEDS, edges=edges, twin_url=twin.url)
+    assert report.good, report
+    assert report.leftovers == []
+    assert told["users"] == {"done": report.users, "gone": 0, "dead": 0}
+    assert told["items"]["timeline"] == report.tweets
+    assert told["items"]["follower"] == report.followers
+    assert not machine.survivors() or [twin.program.pid] == [process.pid for process in machine.survivors()]
+    digests = {name: hashlib.sha256(b"\n".join(lines)).hexdigest() for name, lines in contents(machine.output).items()}
+    return report, digests
+
+
+def fresh(folder: Path) -> Machine:
+    folder.mkdir(parents=True)
+    return Machine(folder)
+
+
+@pytest.fixture(scope="module")
+def small_graph(test_data: Path) -> Path:
+    return test_data / "graph" / "follows_3726_users.tsv"
+
+
+@pytest.fixture(scope="module")
+def posts(test_data: Path) -> Path:
+    return test_data / "x_v2" / "pages"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    small_graph: Path, posts: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Report, dict[str, str]]]:
+    """The small graph crawled without any trouble; its files stay for gzip to test."""
+    machine = fresh(tmp_path_factory.mktemp("undisturbed") / "home")
+    try:
+        twin = machine.twin("--graph", small_graph, "--tweets", posts)
+        found = crawl(machine, twin, small_graph)
+        if gzip := shutil.which("gzip"):
+            finals = [str(path) for path in machine.output.glob("[0-9]*/*")]
+            for first in range(0, len(finals), 1000):
+                subprocess.run([gzip, "-t", "-S", "", "--", *finals[first : first + 1000]], check=True)
+        yield found
+    finally:
+        assert not machine.close()
+        shutil.rmtree(machine.home)
+
+
+@GROUP
+@pytest.mark.timeout(400)
+def test_every_reachable_user_is_there_exactly_once(undisturbed: tuple[Report, dict[str, str]]) -> None:
+    report, digests = undisturbed
+    assert report.users == 1843
+    assert len(digests) == 2 * report.users
+
+
+@GROUP
+@pytest.mark.timeout(400)
+def test_bad_answers_change_nothing(
+    machine: Machine, small_graph: Path, posts: Path, checkout: Path, undisturbed: tuple[Report, dict[str, str]]
+) -> None:
+    faults = checkout / "tests" / "data" / "faults_tenth.toml"
+    twin = machine.twin("--graph", small_graph, "--tweets", posts, "--faults", faults)
+    report, digests = crawl(machine, twin, small_graph)
+    assert sum(twin.ask("requests")["faults"].values()) > 300
+    assert digests == undisturbed[1]
+    assert report.profiles == undisturbed[0].profiles
+
+
+@GROUP
+@pytest.mark.timeout(400)
+def test_narrow_windows_change_nothing(
+    machine: Machine, small_graph: Path, posts: Path, checkout: Path, undisturbed: tuple[Report, dict[str, str]]
+) -> None:
+    limits = checkout / "tests" / "data" / "windows_of_2_seconds.toml"
+    twin = machine.twin("--graph", small_graph, "--tweets", posts, "--limits", limits)
+    report, digests = crawl(machine, twin, small_graph)
+    assert digests == undisturbed[1]
+    assert report.profiles == undisturbed[0].profiles
+    statuses = twin.ask("requests")["statuses"]
+    limited = sum(number for name, number in statuses.items() if name.endswith(" 429"))
+    assert limited <= 0.02 * sum(statuses.values()), "the books of the windows are kept before the network refuses"
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("trouble", ["none", "faults", "windows"])
+def test_the_large_graph(machine: Machine, test_data: Path, checkout: Path, trouble: str) -> None:
+    edges = test_data / "graph" / "follows_9226_users.tsv"
+    words = {
+        "none": [],
+        "faults": ["--faults", checkout / "tests" / "data" / "faults_tenth.toml"],
+        "windows": ["--limits", checkout / "tests" / "data" / "windows_of_2_seconds.toml"],
+    }
+    twin = machine.twin("--graph", edges, "--tweets", test_data / "x_v2" / "pages", *words[trouble])
+    report, _ = crawl(machine, twin, edges)
+    assert report.users == 4868
