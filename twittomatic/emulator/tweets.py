@@ -158,7 +158,7 @@ class _Writer:
 
     def original(self) -> Prepared:
         languages = list(SENTENCES)
-        lang = languages[self.number % len(languages)] if self.number % 3 == 0 else "en"
+        lang = languages[self.number // 3 % len(languages)] if self.number % 3 == 0 else "en"
         form = Prepared(ORIGINAL, {})
         sentences = SENTENCES[lang]
         text = sentences[self._next(len(sentences))]

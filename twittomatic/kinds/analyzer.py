@@ -11,7 +11,7 @@ import ujson
 from twittomatic.archive.base import COMPLETE, End, Head, Member
 from twittomatic.job import ANALYZER, FWS, USR
 from twittomatic.kinds.base import Desk, Result, Walk
-from twittomatic.sources.base import PROFILES_CALL
+from twittomatic.sources.base import PROFILES_CALL, UNAVAILABLE
 from twittomatic.state.queue import Found
 
 LOOKUP_CALLS = 4
@@ -80,7 +80,11 @@ class Analyzer:
             )
             profiles = profiles | {item.id: item.line for item in page.items}
             gone = {missing.id: missing.reason for missing in page.missing}
-            lines = [profiles.get(id_) or _gone_line(id_, gone.get(id_, "not_found")) for id_ in lookups]
+            untold = {id_ for id_, reason in gone.items() if reason == UNAVAILABLE}
+            batch = [id_ for id_ in batch if id_ not in untold]
+            lines = [
+                profiles.get(id_) or _gone_line(id_, gone.get(id_, "not_found")) for id_ in lookups if id_ not in untold
+            ]
             counts.update({"analyzer.pages": 1, "analyzer.profiles": len(page.items), "analyzer.bytes": page.size})
             counts.update(f"refused.{reason}" for id_, reason in gone.items())
         found, discarded = self._verdicts(desk, batch, profiles, counts)

@@ -144,12 +144,13 @@ class Desk:
             head = Head(self.job.seq, *span, len(lines), at, self.source.name, self.services.crawl)
             draft = self.drafts[suffix]
             placed = draft.append(head, lines)
-            draft.sync()
             event = events.PAGE_EVENTS[suffix](
                 self.services.crawl, at, self.job.kind, self.user, suffix, draft.extent.seg, self.job.seq,
                 placed.offset, placed.length, placed.crc, len(lines), self.services.worker,
             )  # fmt: skip
             documents.append((event.channel, event.encode()))
+        for draft in self.drafts.values():
+            draft.sync()
         extents = {suffix: draft.extent for suffix, draft in self.drafts.items()}
         self.guard()
         new = self.services.queue.commit(

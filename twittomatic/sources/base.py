@@ -12,6 +12,10 @@ TIMELINE_CALL, FOLLOWERS_CALL, PROFILES_CALL, NAMES_CALL = "timeline", "follower
 """Names of the endpoints: budgets and the ledger are kept by them."""
 
 
+UNAVAILABLE = "unavailable"
+"""Why something did not come back when the network's trouble is its own."""
+
+
 class Item(NamedTuple):
     """One thing that a network returned. ``line``: its exact bytes, one JSON object (or one id) without a newline."""
 
@@ -20,7 +24,8 @@ class Item(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """Something asked for by id or name that did not come back. ``reason``: as in errors.Gone."""
+    """Something asked for by id or name that did not come back. ``reason``: as in errors.Gone, or UNAVAILABLE, which
+    says nothing about the user: ask again another time."""
 
     id: str
     reason: str

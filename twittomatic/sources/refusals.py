@@ -21,8 +21,6 @@ from twittomatic.sources.transport import Answer
 from twittomatic.sources.windows import limited_until, retry_after_of
 
 PROTECTED, SUSPENDED, NOT_FOUND, DELETED = "protected", "suspended", "not_found", "deleted"
-UNAVAILABLE = "unavailable"
-"""Of one user in a batch: the network names a trouble that says nothing of the user."""
 
 CREDENTIAL_CODES = frozenset({32, 64, 87, 89, 93, 99, 135, 215, 220, 326, 453})
 GONE_CODES = {

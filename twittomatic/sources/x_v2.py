@@ -9,11 +9,20 @@ from typing import Any, NamedTuple
 from twittomatic.errors import Gone, UnknownBody
 from twittomatic.job import INT64, IdForm, Profile
 from twittomatic.sources import exact, x_v2_fields
-from twittomatic.sources.base import FOLLOWERS_CALL, NAMES_CALL, PROFILES_CALL, TIMELINE_CALL, Item, Missing, Page
+from twittomatic.sources.base import (
+    FOLLOWERS_CALL,
+    NAMES_CALL,
+    PROFILES_CALL,
+    TIMELINE_CALL,
+    UNAVAILABLE,
+    Item,
+    Missing,
+    Page,
+)
 from twittomatic.sources.envelope import take_apart
 from twittomatic.sources.exact import Malformed
 from twittomatic.sources.references import things
-from twittomatic.sources.refusals import NOT_FOUND, UNAVAILABLE, Problem, gone_reason, problems_in, refusal, unreadable
+from twittomatic.sources.refusals import NOT_FOUND, Problem, gone_reason, problems_in, refusal, unreadable
 from twittomatic.sources.splice import Included
 from twittomatic.sources.transport import Answer, Transport
 from twittomatic.sources.windows import moment
