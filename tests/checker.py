@@ -47,13 +47,15 @@ class Member(NamedTuple):
 
 @dataclass(slots=True)
 class File:
-    """One file of the archive as it was found. end: what its last member tells, None without an end mark."""
+    """One file of the archive as it was found. end: what its last member tells, None without an end mark; ids: of the
+    lines that are valid, by the place of their line."""
 
     path: Path
     user: str
     suffix: str
     lines: list[bytes]
     end: dict[str, Any] | None
+    ids: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -291,12 +293,14 @@ class Checker:
 
     def judge_lines(self, file: File) -> None:
         """Lines are valid, ids unique; timelines run from the newest to the oldest."""
-        ids: list[str] = []
+        valid: list[bytes] = []
         for number, line in enumerate(file.lines, 1):
             try:
-                ids.append(_id_of(line, file.suffix))
+                file.ids.append(_id_of(line, file.suffix))
+                valid.append(line)
             except (ValueError, KeyError, TypeError) as error:
                 self.report.wrong("line", f"{file.path}, line {number}: {error!r}: {line[:80]!r}")
+        file.lines, ids = valid, file.ids
         if doubles := [id_ for id_, number in Counter(ids).items() if number > 1]:
             self.report.wrong("doubled", f"{file.path}: {', '.join(doubles[:5])} stand there more than once")
         if file.suffix == "twt" and ids != sorted(ids, key=int, reverse=True):
@@ -331,7 +335,7 @@ class Checker:
         file = self.judge_end(user, suffix, state)
         if file is None:
             return
-        held = [_id_of(line, suffix) for line in file.lines]
+        held = file.ids
         if kind == FOLLOWER:
             truth: Sequence[str] = self.followers_of(user) if state == "public" else ()
             if len(held) != len(truth) or set(held) != set(truth):
@@ -350,11 +354,11 @@ class Checker:
         for (_, suffix), file in self.files.items():
             if suffix != "usr":
                 continue
-            for line in file.lines:
+            for id_, line in zip(file.ids, file.lines, strict=True):
                 profile = json.loads(line)
                 if "gone" in profile:
                     continue
-                held.add(_id_of(line, suffix))
+                held.add(id_)
                 self.judge_profile(file, profile)
         self.report.profiles = frozenset(held)
         if FOLLOWER not in self.kinds or (not self.carries_profiles and ANALYZER not in self.kinds):
@@ -392,8 +396,9 @@ class Checker:
             if file is None or not file.lines:
                 continue
             legacy = b'"id_str"' in file.lines[0]
+            lines = dict(zip(file.ids, file.lines, strict=True))
             for id_, original in (self.legacy_items(user) if legacy else self.modern_items(user)).items():
-                stored = next((line for line in file.lines if _id_of(line, "twt") == id_), None)
+                stored = lines.get(id_)
                 if stored is None or not _holds(stored, original, legacy=legacy):
                     self.report.wrong("item", f"{file.path}: {id_} differs from what the network gives: {original!r}")
 

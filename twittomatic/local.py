@@ -4,7 +4,6 @@ children, and one view of it all. Whatever dies is started again; when this proc
 from __future__ import annotations
 
 import itertools
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from twittomatic.children import Child, stop_all
 from twittomatic.config import Settings
 from twittomatic.embedded import EmbeddedRedis
 from twittomatic.errors import StateUnavailable, TwittomaticError
+from twittomatic.job import TWT, UPDATE
 from twittomatic.lifecycle import FolderLock, Stopper
 from twittomatic.sources import SEED_FORMS
 from twittomatic.state.snapshot import Snapshot
@@ -147,7 +147,13 @@ class Local:
             f"{TWIN_USERS} invented users, at {url}. To crawl a network: see `twittomatic settings`, CREDENTIALS_FILE."
         )
         self._posts.append(Post(twin, starts=1))
-        return seeds_path or self._sample_seeds(url)
+        if seeds_path is not None or self._updates_what_is_held():
+            return seeds_path
+        return self._sample_seeds(url)
+
+    def _updates_what_is_held(self) -> bool:
+        files = Wiring(self.settings).archive()
+        return UPDATE in self.settings.KINDS and next(files.users(TWT), None) is not None
 
     def _sample_seeds(self, url: str) -> Path:
         answer = requests.get(f"{url}/_world/seeds", params={"n": TWIN_SEEDS}, timeout=START_SECONDS)
@@ -225,13 +231,3 @@ class Local:
                 post.due = 0.0
                 post.starts += 1
                 post.child.start()
-
-
-def command_again(settings: Settings) -> str:
-    """The command that goes on with this crawl."""
-    parts = ["twittomatic crawl"]
-    if settings.origin("OUTPUT_DIRECTORY") != "default":
-        parts.append(f"--output {os.fspath(settings.OUTPUT_DIRECTORY)}")
-    if settings.origin("CRAWL") != "default":
-        parts.append(f"--crawl {settings.CRAWL}")
-    return " ".join(parts)

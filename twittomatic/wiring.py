@@ -20,8 +20,8 @@ from twittomatic.bus import Bus
 from twittomatic.clock import SystemClock
 from twittomatic.config import Settings
 from twittomatic.embedded import running_url
-from twittomatic.errors import CredentialsError, InUse, SettingsError
-from twittomatic.job import UPDATE, IdForm
+from twittomatic.errors import CredentialsError, InUse, SeedsError, SettingsError
+from twittomatic.job import TWT, UPDATE, IdForm
 from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Services
 from twittomatic.kinds.calls import Calls, Health
@@ -308,6 +308,8 @@ class Wiring:
             survey = seeds.survey(path, self.seed_form(), strict=strict)
             chosen = FileSeeds(path, survey.digest, self.seed_form())
         elif UPDATE in settings.KINDS:
+            if next(self.archive().users(TWT), None) is None:
+                raise SeedsError(f"{settings.OUTPUT_DIRECTORY} holds no timeline to update", "name a seeds file")
             chosen = HeldSeeds(self.archive())
         kept_path = str(path.absolute()) if path else ""
         return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, kept_path)

@@ -39,6 +39,13 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def newer_url() -> Iterator[str]:
+    """The same world, where a request that shows no dialect is answered in the newer one."""
+    with Emulator(EmulatorOptions(users=2000, seed=4, dialect="post")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
 def subject(url: str) -> dict[str, Any]:
     """A user with several pages of posts and of followers."""
     people = requests.get(f"{url}/_world/seeds?n=300&state=public", timeout=30).json()["ids"]
@@ -70,9 +77,9 @@ def legacy(url: str) -> Iterator[Any]:
 
 
 @pytest.fixture
-def official(url: str) -> Iterator[Any]:
+def official(newer_url: str) -> Iterator[Any]:
     client = xdk.Client(bearer_token="bearer")
-    adapter = redirected(client.session, url)
+    adapter = redirected(client.session, newer_url)
     yield client
     client.session.close()
     assert adapter.hosts == {"https://api.x.com"}

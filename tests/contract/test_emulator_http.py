@@ -148,7 +148,7 @@ def test_fields_and_expansions_are_given_as_asked(client: Client) -> None:
     path, size = f"/2/users/{user['id']}/tweets", 100
     full = client.ok(path, max_results=size, **{
         "tweet.fields": "author_id,created_at,entities,referenced_tweets,public_metrics,in_reply_to_user_id",
-        "expansions": "author_id,referenced_tweets.id,referenced_tweets.id.author_id,attachments.media_keys,in_reply_to_user_id",
+        "expansions": "author_id,referenced_tweets.id,referenced_tweets.id.author_id,in_reply_to_user_id",
         "user.fields": "created_at", "media.fields": "url",
     })  # fmt: skip
     assert {tweet["author_id"] for tweet in full["data"]} == {user["id"]}
@@ -165,7 +165,8 @@ def test_fields_and_expansions_are_given_as_asked(client: Client) -> None:
 def test_the_post_dialect_calls_things_by_their_new_names(client: Client) -> None:
     user = one_with(client, 150, 600)
     page = client.ok(f"/2/users/{user['id']}/posts", max_results=100, **{
-        "post.fields": "public_metrics,note_post", "expansions": "referenced_posts,author_id", "user.fields": "public_metrics",
+        "post.fields": "public_metrics,note_post", "expansions": "referenced_posts,author_id",
+        "user.fields": "public_metrics",
     })  # fmt: skip
     assert "edit_history_post_ids" in page["data"][0]
     assert "repost_count" in page["data"][0]["public_metrics"]

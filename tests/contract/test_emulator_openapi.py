@@ -109,7 +109,8 @@ def test_every_field_that_was_asked_for_and_exists_is_described(described: Descr
 
 @pytest.mark.parametrize("params", [{"max_results": "3"}, {"pagination_token": "Z" * 16}, {"unknown": "1"}])
 def test_refusals_validate(described: Described, params: dict[str, str]) -> None:
-    answer = described.get(f"/2/users/{described.seeds['ids'][0]}/tweets", params)
+    user = described.get("/_world/seeds", {"n": "1", "state": "public"}).json()["ids"][0]
+    answer = described.get(f"/2/users/{user}/tweets", params)
     assert answer.status_code == 400
     assert answer.headers["Content-Type"] == "application/problem+json"
     described.check("/2/users/{id}/tweets", answer)

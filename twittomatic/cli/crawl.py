@@ -22,13 +22,16 @@ from twittomatic.cli.options import (
     TRAVERSAL,
     WORKERS,
     begin_log,
+    command_line,
     kind_options,
     setting_options,
     settings_of,
 )
 from twittomatic.cli.progress import Progress
+from twittomatic.config import Settings
+from twittomatic.job import UPDATE
 from twittomatic.lifecycle import Stopper
-from twittomatic.local import Local, Plan, command_again
+from twittomatic.local import Local, Plan
 
 ROWS = (WORKERS, THREADS, OUTPUT, CRAWL, TRAVERSAL, MAX_USERS, SOURCE, API_URL, REDIS_URL, EXPECT)
 
@@ -60,5 +63,15 @@ def crawl(seeds_file: str | None, strict: bool, adopt: bool, as_json: bool, **va
     if as_json:
         click.echo(ujson.dumps(document, escape_forward_slashes=False))
     else:
-        click.echo(summary.words(document, command_again(settings)))
+        click.echo(f"{summary.words(document)}\nNext: {_next(document, settings, seeds_file)}")
     raise SystemExit(stopper.exit_status)
+
+
+def _next(document: summary.Document, settings: Settings, seeds_file: str | None) -> str:
+    """The next command to type, and what it does."""
+    if document["state"] != "done":
+        return f"{command_line('crawl', settings, *ROWS, seeds=seeds_file)}   (goes on where this stopped)"
+    found = document["frontier"]["path"]
+    if found:
+        return f"{command_line('crawl', settings, *ROWS, seeds=found)}   (crawls the users that were found)"
+    return f"{command_line('crawl', settings, *ROWS, seeds=None, kinds=[UPDATE])}   (fetches what is new since)"

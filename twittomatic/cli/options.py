@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import shlex
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,10 @@ MAX_USERS = ("--max-users", "MAX_USERS", int, "N", "Users that are admitted at m
 EXPECT = ("--expect", "EXPECT", int, "N", "Ids that the seen set is laid out for.")
 THREADS = ("--threads", "THREADS", int, "N", "Jobs that one worker has in hand at once.")
 WORKERS = ("--workers", "WORKERS", int, "N", "Worker processes.")
+
+KIND_FLAGS = "-T -F -A -U"
+CALLED_VARIABLE = "TWITTOMATIC_CALLED_AS"
+"""How a person called the command, as bin/twittomatic tells it."""
 
 Row = tuple[str, str, type, str, str]
 
@@ -66,10 +72,24 @@ def begin_log(role: str, name: str, settings: Settings, *, console: bool = True)
     )
 
 
+def command_line(command: str, settings: Settings, *rows: Row, seeds: str | None, kinds: Collection[str] = ()) -> str:
+    """A command with the options of this call, as it is typed. kinds: other ones than those of this call."""
+    wanted = kinds or (settings.KINDS if settings.origin("KINDS") == KIND_FLAGS else ())
+    letters = [f"-{letter}" for letter, kind in LETTERS.items() if kind in wanted]
+    options = [
+        word
+        for flag, name, _, _, _ in rows
+        if settings.origin(name) == flag
+        for word in (flag, str(settings.shown(name)))
+    ]
+    called = os.environ.get(CALLED_VARIABLE, "twittomatic")
+    return shlex.join([called, command, *([seeds] if seeds else []), *letters, *options])
+
+
 def settings_of(values: Mapping[str, Any], *rows: Row) -> Settings:
     """The settings of this call; the kinds' letters and the options of ``rows`` taken from a command's parameters."""
     options: dict[str, tuple[str, object]] = {name: (flag, values.get(name.lower())) for flag, name, _, _, _ in rows}
     kinds = [kind for letter, kind in LETTERS.items() if values.get(f"kind_{letter.lower()}")]
     if kinds:
-        options["KINDS"] = ("-T -F -A -U", tuple(kinds))
+        options["KINDS"] = (KIND_FLAGS, tuple(kinds))
     return load_settings(options)

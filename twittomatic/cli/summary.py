@@ -50,8 +50,8 @@ def document(snapshot: Snapshot, output: Path, seconds: float, survey: Survey | 
     }
 
 
-def words(summary: Document, again: str) -> str:
-    """The summary for a person, with the next command to type."""
+def words(summary: Document) -> str:
+    """The summary for a person."""
     users, items = summary["users"], summary["items"]
     finished = summary["state"] == "done"
     lines = [
@@ -74,7 +74,6 @@ def words(summary: Document, again: str) -> str:
         lines.append(f"  seeds      {bad or 0:,} bad lines, {unknown:,} names that nobody has")
     if summary["frontier"]["path"]:
         lines.append(f"  frontier   {summary['frontier']['users']:,} users in {summary['frontier']['path']}")
-    lines.append(f"Next: {_next(summary, again)}")
     return "\n".join(lines)
 
 
@@ -92,11 +91,3 @@ def _cost(summary: Document) -> str:
     if summary["cost_is_real"]:
         return f"cost ${summary['cost']:,.2f} at the prices in the settings"
     return f"on the real API this would have cost ${summary['cost']:,.2f}"
-
-
-def _next(summary: Document, again: str) -> str:
-    if summary["state"] != "done":
-        return f"{again}   (goes on where this stopped)"
-    if summary["frontier"]["path"]:
-        return f"{again} {summary['frontier']['path']}   (crawls the users that were found)"
-    return f"{again} -U   (fetches what is new since)"

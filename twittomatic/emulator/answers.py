@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 V2, V1 = "2", "1.1"
+PROBLEM = "application/problem+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def encode(document: object) -> bytes:
 
 def problem(status: int, document: Mapping[str, Any]) -> Answer:
     """A refusal of v2."""
-    return Answer(status, encode(document), content_type="application/problem+json")
+    return Answer(status, encode(document), content_type=PROBLEM)
 
 
 _TITLES = {

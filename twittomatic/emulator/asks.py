@@ -13,32 +13,32 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TWEET_FIELDS = _names(
+TWEET_FIELDS = _names(
     "article attachments author_id card_uri community_id context_annotations conversation_id created_at "
     "display_text_range edit_controls edit_history_tweet_ids entities geo id in_reply_to_user_id lang media_metadata "
     "non_public_metrics note_tweet organic_metrics possibly_sensitive promoted_metrics public_metrics "
     "referenced_tweets reply_settings scopes source suggested_source_links suggested_source_links_with_counts text "
     "withheld article_title matched_media_notes note_request_suggestions paid_partnership"
 )
-_USER_FIELDS = _names(
+USER_FIELDS = _names(
     "affiliation confirmed_email connection_status created_at description entities id is_identity_verified location "
     "most_recent_tweet_id name parody pinned_tweet_id profile_banner_url profile_image_url protected public_metrics "
     "receives_your_dm subscribes_to_you subscription subscription_type url username verified verified_followers_count "
     "verified_type withheld"
 )
-_MEDIA_FIELDS = _names(
+MEDIA_FIELDS = _names(
     "alt_text duration_ms height media_key non_public_metrics organic_metrics preview_image_url promoted_metrics "
     "public_metrics type url variants width"
 )
-_POLL_FIELDS = _names("duration_minutes end_datetime id options voting_status")
-_PLACE_FIELDS = _names("contained_within country country_code full_name geo id name place_type")
-_TWEET_EXPANSIONS = _names(
+POLL_FIELDS = _names("duration_minutes end_datetime id options voting_status")
+PLACE_FIELDS = _names("contained_within country country_code full_name geo id name place_type")
+TWEET_EXPANSIONS = _names(
     "article.cover_media article.media_entities attachments.media_keys attachments.media_source_tweet "
     "attachments.poll_ids author_id edit_history_tweet_ids entities.mentions.username geo.place_id "
     "in_reply_to_user_id entities.note.mentions.username referenced_tweets.id "
     "referenced_tweets.id.attachments.media_keys referenced_tweets.id.author_id username"
 )
-_USER_EXPANSIONS = _names("affiliation.user_id affiliation most_recent_tweet_id pinned_tweet_id")
+USER_EXPANSIONS = _names("affiliation.user_id affiliation most_recent_tweet_id pinned_tweet_id")
 _FROM_POST = {new: old for old, new in TO_POST.items()}
 _EXPANSIONS_FROM_POST = {
     "referenced_posts": "referenced_tweets.id",
@@ -52,12 +52,12 @@ _EXPANSIONS_FROM_POST = {
 _COMMON = ("user.fields", "expansions")
 _WITH_TWEETS = ("media.fields", "poll.fields", "place.fields")
 _SECTIONS = (
-    ("tweets", "tweet.fields", _TWEET_FIELDS),
-    ("tweets", "post.fields", _TWEET_FIELDS),
-    ("users", "user.fields", _USER_FIELDS),
-    ("media", "media.fields", _MEDIA_FIELDS),
-    ("polls", "poll.fields", _POLL_FIELDS),
-    ("places", "place.fields", _PLACE_FIELDS),
+    ("tweets", "tweet.fields", TWEET_FIELDS),
+    ("tweets", "post.fields", TWEET_FIELDS),
+    ("users", "user.fields", USER_FIELDS),
+    ("media", "media.fields", MEDIA_FIELDS),
+    ("polls", "poll.fields", POLL_FIELDS),
+    ("places", "place.fields", PLACE_FIELDS),
 )
 
 
@@ -84,7 +84,7 @@ def read_ask(call: Call, own: Sequence[str], *, default: str, users: bool) -> As
     for section, name, allowed in _SECTIONS:
         if name in params:
             asked[section] = _fields(name, params[name], allowed) | DEFAULTS[section]
-    return Ask(dialect, expansions=_expansions(params, _USER_EXPANSIONS if users else _TWEET_EXPANSIONS), **asked)
+    return Ask(dialect, expansions=_expansions(params, USER_EXPANSIONS if users else TWEET_EXPANSIONS), **asked)
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from twittomatic.emulator import answers, faults
 from twittomatic.emulator.answers import V1, V2, Answer, Call, Refusal, encode
+from twittomatic.emulator.asks import dialect_of
 from twittomatic.emulator.faults import Faults
 from twittomatic.emulator.ledger import Ledger
 from twittomatic.emulator.limits import APP, REAL, USER, Limits
@@ -51,6 +52,7 @@ class Verdict(NamedTuple):
 _PATH = re.compile(r"/2/(?:users/(?P<id>[^/]+)(?:/(?P<list>tweets|posts|followers|following))?)", re.ASCII)
 _OAUTH_TOKEN = re.compile(r'oauth_token="([^"]+)"')
 _PLACES = ("pagination_token", "until_id", "since_id", "max_id", "cursor", "ids", "usernames", "user_id", "screen_name")
+_OLD_PROBLEMS, _NEW_PROBLEMS = b"https://api.twitter.com/2/problems/", b"https://api.x.com/2/problems/"
 _LISTS = {"tweets": "users/:id/tweets", "posts": "users/:id/tweets"}
 
 
@@ -147,7 +149,12 @@ class Service:
             refused = self._refused(route.family, credential)
             verdict = Verdict(refused) if refused else self._faulty(route, call, now)
         verdict.answer.headers.update(standing.headers)
+        if verdict.answer.content_type == answers.PROBLEM and self._speaks_post(call):
+            verdict.answer.body = verdict.answer.body.replace(_OLD_PROBLEMS, _NEW_PROBLEMS)
         return verdict
+
+    def _speaks_post(self, call: Call) -> bool:
+        return call.post_dialect or dialect_of(call.params, self._api.dialect) == POST
 
     def _refused(self, family: str, credential: Credential) -> Answer | None:
         plan = self.faults.credential(credential.token)
@@ -185,7 +192,7 @@ class Service:
         except Refusal as refusal:
             return Verdict(refusal.answer, fault, measure)
         if fault == faults.PARTIAL and answer.status == 200:
-            answer.body = _with_partial_error(answer.body)
+            answer.body = _with_partial_error(answer.body, _NEW_PROBLEMS if self._speaks_post(call) else _OLD_PROBLEMS)
         if answer.charge is not None and answer.status == 200:
             self.ledger.charge(call.credential, route.name, answer.charge, now)
         return Verdict(answer, fault, measure)
@@ -218,13 +225,13 @@ def _down(family: str, status: int) -> Answer:
     return answers.legacy_error(status, *((131, "Internal error") if status == 500 else (130, "Over capacity")))
 
 
-def _with_partial_error(body: bytes) -> bytes:
+def _with_partial_error(body: bytes, problems: bytes) -> bytes:
     """The same page with one more partial error beside the data, where it has none yet."""
     if b'"errors":[' in body or not body.endswith(b"}"):
         return body
     entry = {
         "value": "1373671343410012164", "detail": "Could not find tweet with pinned_tweet_id: [1373671343410012164].",
         "title": "Not Found Error", "resource_type": "tweet", "parameter": "pinned_tweet_id",
-        "resource_id": "1373671343410012164", "type": "https://api.twitter.com/2/problems/resource-not-found",
+        "resource_id": "1373671343410012164", "type": f"{problems.decode()}resource-not-found",
     }  # fmt: skip
     return body[:-1] + b',"errors":[' + encode(entry) + b"]}"

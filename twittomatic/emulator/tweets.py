@@ -87,7 +87,21 @@ def generated_pool(world: World) -> Pool:
             _mention(forms[number], cast[(number + 1) % len(cast)][0])
         if number % 9 == 5:
             _meet_a_problem(forms[number], draw(world.seed, 35, number), number)
+        _fit(forms[number])
     return Pool(forms)
+
+
+def _fit(form: Prepared) -> None:
+    """Beyond 280 characters the whole text stands in note_tweet, and the text shows its beginning."""
+    document, text = form.document, form.document["text"]
+    if len(text) <= 280:
+        return
+    entities = document.get("entities", {})
+    note = {name: rows for name, rows in entities.items() if name != "annotations"}
+    document["note_tweet"] = {"text": text, **({"entities": note} if note else {})}
+    document["text"] = text[:279] + "…"
+    kept = {name: [row for row in rows if row["end"] <= 279] for name, rows in entities.items()}
+    document["entities"] = {name: rows for name, rows in kept.items() if rows}
 
 
 def _cast(world: World, kinds: Sequence[str]) -> list[tuple[Person, int]]:
@@ -283,9 +297,7 @@ class _Writer:
         form.expand("geo.place_id", Piece("places", place, document=document))
 
     def _note(self, form: Prepared) -> None:
-        text = form.document["text"] + "\n\n" + "\n".join(" ".join(SENTENCES[lang]) for lang in ("en", "es", "de"))
-        form.document["note_tweet"] = {"text": text}
-        form.document["text"] = text[:279] + "…"
+        form.document["text"] += "\n\n" + "\n".join(" ".join(SENTENCES[lang]) for lang in ("en", "es", "de"))
 
     def referring(self, kind: str, world: World, person: Person, which: int, original: Prepared) -> Prepared:
         """A retweet, reply or quote of a post of the world; a retweet's text is cut at 140 characters."""

@@ -250,9 +250,8 @@ class XV2:
         """Data, includes of all the forms used, partial errors, meta."""
         parts = []
         forms = sorted({form for _, form in made})
-        if made:
-            if included := shape.includes(forms, authors):
-                parts.append(b'"includes":{' + b",".join(included) + b"}")
+        if made and (included := shape.includes(forms, authors)):
+            parts.append(b'"includes":{' + b",".join(included) + b"}")
         problems = [*errors, *dict(pair for form in forms for pair in shape.problems[form]).values()]
         if problems:
             parts.append(b'"errors":[' + b",".join(problems) + b"]")
