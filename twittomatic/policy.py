@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from math import log2
 from typing import Any
@@ -87,6 +87,11 @@ def _oldest(value: Any) -> Rule:
     return lambda profile, now: profile.created is None or now - profile.created >= days * _DAY_SECONDS
 
 
+def _youngest(value: Any) -> Rule:
+    days = _number(value)
+    return lambda profile, now: profile.created is None or now - profile.created <= days * _DAY_SECONDS
+
+
 def _exclude(value: Any) -> Rule:
     refused = _text_set(value)
     return lambda profile, _: profile.id not in refused and profile.name.casefold() not in refused
@@ -107,9 +112,23 @@ RULES: dict[str, Callable[[Any], Rule]] = {
     "minimum_followers": _at_least("followers"),
     "maximum_followers": _at_most("followers"),
     "minimum_age_days": _oldest,
+    "maximum_age_days": _youngest,
     "description": _description,
 }
 """Every rule by its name in FOLLOW, in the order in which they are asked. ``include`` overrides them all."""
+
+NEEDS: dict[str, str] = {
+    "verified": "verified",
+    "languages": "language",
+    "minimum_statuses": "statuses",
+    "maximum_statuses": "statuses",
+    "minimum_followers": "followers",
+    "maximum_followers": "followers",
+    "minimum_age_days": "created",
+    "maximum_age_days": "created",
+    "description": "description",
+}
+"""The field of a profile without which a rule would refuse everybody or nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +140,10 @@ class Verdict:
 
 
 class Policy:
-    """Judges profiles by the rules of FOLLOW. SettingsError for an unknown rule or a value of the wrong type."""
+    """Judges profiles by the rules of FOLLOW. SettingsError for an unknown rule, a value of the wrong type, or a rule
+    about what the network's profiles never tell (``lacks``: fields of a profile)."""
 
-    def __init__(self, rules: Mapping[str, Any]) -> None:
+    def __init__(self, rules: Mapping[str, Any], lacks: Collection[str] = ()) -> None:
         self._include = frozenset[str]()
         self._rules: list[tuple[str, Rule]] = []
         for name in rules:
@@ -131,6 +151,11 @@ class Policy:
                 near = difflib.get_close_matches(name, [*RULES, "include"], 1)
                 hint = f"did you mean {near[0]!r}?" if near else f"the rules are {', '.join(['include', *RULES])}"
                 raise SettingsError(f"FOLLOW has no rule {name!r}", hint)
+            if NEEDS.get(name) in lacks:
+                raise SettingsError(
+                    f"FOLLOW has the rule {name!r}, but this network's profiles do not tell the {NEEDS[name]}",
+                    "leave the rule out",
+                )
         try:
             if "include" in rules:
                 name = "include"

@@ -157,7 +157,7 @@ class Wiring:
 
     def policy(self) -> Policy:
         """The rules of FOLLOW. SettingsError for a wrong one."""
-        return Policy(self.settings.FOLLOW)
+        return Policy(self.settings.FOLLOW, SOURCES[self._source_name()].profile_lacks)
 
     def prices_micro(self) -> dict[str, int]:
         """Micro-dollars by resource."""

@@ -39,6 +39,8 @@ SILENT = Profile(id="13")
         ({"maximum_followers": 499}, False),
         ({"minimum_age_days": 100}, True),
         ({"minimum_age_days": 101}, False),
+        ({"maximum_age_days": 100}, True),
+        ({"maximum_age_days": 99}, False),
         ({"exclude": ["@jack"]}, False),
         ({"exclude": ["12"]}, False),
         ({"exclude": ["jacks"]}, True),
@@ -83,6 +85,12 @@ def test_include_overrides_every_refusal_and_the_first_refusing_rule_is_named() 
 def test_a_wrong_rule_is_refused_with_the_mend(rules: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words.replace("(", r"\(")):
         Policy(rules)
+
+
+def test_a_rule_about_what_the_network_never_tells_is_refused() -> None:
+    with pytest.raises(SettingsError, match="do not tell the language"):
+        Policy({"languages": ["en"]}, {"language"})
+    assert Policy({"verified": True}, {"language"}).judge(WHOLE, NOW).chosen
 
 
 def test_bands_grow_with_followers_and_stay_within_sixteen() -> None:

@@ -156,7 +156,7 @@ class Progress:
             self._live.update(
                 Group(Text(headline(snapshot, self._began), style="bold"), table(snapshot, self._rates), *lines)
             )
-        elif time.monotonic() - self._printed >= PLAIN_SECONDS:
+        elif snapshot.state == "running" and time.monotonic() - self._printed >= PLAIN_SECONDS:
             self._printed = time.monotonic()
             self._console.print(Text(self._plain(snapshot)), soft_wrap=True)
 

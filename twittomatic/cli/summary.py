@@ -69,9 +69,12 @@ def words(summary: Document) -> str:
     already = sum(job["already"] for job in summary["jobs"].values())
     if already:
         lines.insert(2, f"  at hand    {already:,} jobs had nothing left to do")
-    bad, unknown = summary["seeds"]["bad"], summary["seeds"]["unknown_names"]
-    if bad or unknown:
-        lines.append(f"  seeds      {bad or 0:,} bad lines, {unknown:,} names that nobody has")
+    seeds = summary["seeds"]
+    if seeds["bad"] or seeds["doubles"] or seeds["unknown_names"]:
+        lines.append(
+            f"  seeds      {seeds['good'] or 0:,} good, {seeds['doubles'] or 0:,} doubles, {seeds['bad'] or 0:,} bad lines,"
+            f" {seeds['unknown_names']:,} names that nobody has"
+        )
     if summary["frontier"]["path"]:
         lines.append(f"  frontier   {summary['frontier']['users']:,} users in {summary['frontier']['path']}")
     return "\n".join(lines)

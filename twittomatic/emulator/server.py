@@ -13,8 +13,9 @@ import threading
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from aiohttp import web
 
@@ -105,11 +106,11 @@ class _Handler:
         self._latency, self._slow = plan.latency_ms, plan.slow_seconds
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
-        path, _, query = request.path_qs.partition("?")
-        params = dict(parse_qsl(query, keep_blank_values=True))
+        path, _, query = request.raw_path.partition("?")
+        params = _read_query(query)
         if request.method == "POST":
             body = await request.read()
-            params |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+            params |= _read_query(body.decode("utf-8", "replace"))
         headers = request.headers
         verdict = self._service.answer(request.method, path, params, headers.get("Authorization"))
         gzip = self._compress and "gzip" in headers.get("Accept-Encoding", "") and len(verdict.answer.body) > 256
@@ -151,6 +152,18 @@ class _Handler:
         return stream
 
 
+def _read_query(query: str) -> dict[str, str]:
+    """Parameters by name, the last of one name wins."""
+    return dict(map(_pair, query.split("&"))) if query else {}
+
+
+@lru_cache(maxsize=8192)
+def _pair(text: str) -> tuple[str, str]:
+    """One parameter; lists of fields are long and always the same."""
+    name, _, value = text.partition("=")
+    return unquote_plus(name), unquote_plus(value)
+
+
 def _respond(answer: Answer, gzip: bool) -> web.Response:
     if gzip:
         return _packed(answer, _gzip(answer.body))
@@ -186,20 +199,28 @@ def _cut(request: web.BaseRequest, answer: Answer, measure: float) -> None:
         transport.close()
 
 
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections take a whole page in one write."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        link = socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        mend = "Choose another port, or 0 for a free one"
+        raise Unsuitable(f"cannot listen on {host}:{port}: {error.strerror}", mend) from error
+    #link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    return link
+
+
 async def serve(options: EmulatorOptions, ready: Callable[[str], None], stop: asyncio.Event) -> None:
     """Serve until ``stop`` is set. ``ready`` is called once with the base URL."""
     server = web.Server(_Handler(build_service(options), options), access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, options.host, options.port, backlog=1024)
-        try:
-            await site.start()
-        except OSError as error:
-            mend = "Choose another port, or 0 for a free one"
-            raise Unsuitable(f"cannot listen on {options.host}:{options.port}: {error.strerror}", mend) from error
-        host, port = runner.addresses[0][:2]
-        ready(f"http://{host}:{port}")
+        link = _listen(options.host, options.port)
+        await web.SockSite(runner, link, backlog=1024).start()
+        host, port = link.getsockname()[:2]
+        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
         await stop.wait()
     finally:
         await runner.cleanup()

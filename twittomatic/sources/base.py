@@ -69,6 +69,8 @@ class Source(Protocol):
     """Follower pages hold whole profiles, so that the follower job writes them and the analyzer pays for nothing."""
     depth: int | None
     """How many of the newest items of a timeline the network gives out at most."""
+    profile_lacks: frozenset[str]
+    """Fields of job.Profile that this network's profiles never tell: a policy cannot ask for them."""
     page_limits: Mapping[str, int]
     """The largest page of each endpoint, in items."""
 

@@ -41,6 +41,7 @@ class TwitterV1:
     settings: frozenset[str] = frozenset()
     id_form: IdForm = INT64
     carries_profiles = False
+    profile_lacks: frozenset[str] = frozenset()
     depth: int | None = 3200
     page_limits: Mapping[str, int] = {TIMELINE_CALL: 200, FOLLOWERS_CALL: 5000, PROFILES_CALL: 100, NAMES_CALL: 100}
 

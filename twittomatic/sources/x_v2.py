@@ -75,6 +75,7 @@ class XV2:
     settings = frozenset({"dialect", "fields"})
     id_form: IdForm = INT64
     carries_profiles = True
+    profile_lacks = frozenset({"language"})
     depth: int | None = 3200
     page_limits: Mapping[str, int] = {TIMELINE_CALL: 100, FOLLOWERS_CALL: 1000, PROFILES_CALL: 100, NAMES_CALL: 100}
 
