@@ -66,6 +66,7 @@ class Plan:
     seeds: str | None
     strict: bool = False
     adopt: bool = False
+    retry: bool = False
 
 
 @dataclass(slots=True)
@@ -167,7 +168,8 @@ class Local:
         environment = self.settings.environment()
         if self._token:
             environment["TWITTOMATIC_BEARER"] = self._token
-        master = ["master", "--standby", *([str(seeds_path)] if seeds_path else [])]
+        master = ["master", "--standby", *(["--retry"] if self.plan.retry else [])]
+        master += [str(seeds_path)] if seeds_path else []
         self._master = Child(master, "master", environment=environment)
         self.wiring.release_dead_workers()
         workers = [Child(["worker", name], f"worker {name}", environment=environment) for name in self._free_names()]

@@ -71,13 +71,14 @@ class HeldSeeds:
 
 
 class Wish(NamedTuple):
-    """What this call asks of the crawl. seeds: None goes on with what there is."""
+    """What this call asks of the crawl. seeds: None goes on with what there is; retry: dead jobs are tried again."""
 
     kinds: Collection[str]
     traversal: str
     max_users: int
     seeds: SeedList | None
     seeds_path: str = ""
+    retry: bool = False
 
 
 @dataclass(slots=True)
@@ -175,11 +176,14 @@ class Master:
         same = (kinds, wish.traversal, str(wish.max_users), digest, digest) == tuple(
             had.get(name, "") for name in ("kinds", "traversal", "max_users", "seeds_digest", "loaded_digest")
         )
-        if had.get("state") == "done" and same and UPDATE not in wish.kinds:
+        retried = self.crawl.retry() if wish.retry else 0
+        if retried:
+            log.info("dead jobs are tried again", jobs=retried)
+        elif had.get("state") == "done" and same and UPDATE not in wish.kinds:
             return False
         if not digest:
             raise SeedsError("there is nothing to crawl: no seeds were given and none are loaded", "name a seeds file")
-        again = had.get("state") == "done" or digest != had.get("seeds_digest")
+        again = (had.get("state") == "done" and not retried) or digest != had.get("seeds_digest")
         if again:
             self.crawl.set(frontier_path="", frontier_count="0", seeds_unknown="0", loaded_digest="")
         self.crawl.configure(

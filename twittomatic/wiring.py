@@ -295,7 +295,7 @@ class Wiring:
             standby=standby,
         )
 
-    def wish(self, seeds_path: Path | None, *, strict: bool = False) -> Wish:
+    def wish(self, seeds_path: Path | None, *, strict: bool = False, retry: bool = False) -> Wish:
         """What the settings and a seeds file ask of the crawl; without a file the last one, or for updates everybody
         who is held. SeedsError."""
         settings = self.settings
@@ -312,7 +312,7 @@ class Wiring:
                 raise SeedsError(f"{settings.OUTPUT_DIRECTORY} holds no timeline to update", "name a seeds file")
             chosen = HeldSeeds(self.archive())
         kept_path = str(path.absolute()) if path else ""
-        return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, kept_path)
+        return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, kept_path, retry)
 
 
 def died_here(info: Mapping[str, Any]) -> bool:

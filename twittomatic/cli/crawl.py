@@ -42,8 +42,9 @@ ROWS = (WORKERS, THREADS, OUTPUT, CRAWL, TRAVERSAL, MAX_USERS, SOURCE, API_URL, 
 @setting_options(*ROWS)
 @click.option("--strict", is_flag=True, help="Refuse to start when a line of SEEDS is bad.")
 @click.option("--adopt", is_flag=True, help="Take over an output folder that belongs to another crawl.")
+@click.option("--retry", is_flag=True, help="Try the jobs again that were given up.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON document on stdout.")
-def crawl(seeds_file: str | None, strict: bool, adopt: bool, as_json: bool, **values: Any) -> None:
+def crawl(seeds_file: str | None, strict: bool, adopt: bool, retry: bool, as_json: bool, **values: Any) -> None:
     """Crawl on this machine: a master and workers, with live progress, to the end and a summary.
 
     SEEDS is a file (or - for standard input) with an id, an @name or a profile address a line; a frontier file of an
@@ -55,7 +56,7 @@ def crawl(seeds_file: str | None, strict: bool, adopt: bool, as_json: bool, **va
     console = Console(stderr=True)
     began = time.monotonic()
     with Stopper() as stopper, Progress(console) as progress:
-        local = Local(settings, Plan(seeds_file, strict=strict, adopt=adopt), stopper, progress.say)
+        local = Local(settings, Plan(seeds_file, strict=strict, adopt=adopt, retry=retry), stopper, progress.say)
         last = local.run(progress.show)
     document = summary.document(
         last, settings.OUTPUT_DIRECTORY, time.monotonic() - began, local.survey, is_twin=local.uses_twin
@@ -71,6 +72,8 @@ def _next(document: summary.Document, settings: Settings, seeds_file: str | None
     """The next command to type, and what it does."""
     if document["state"] != "done":
         return f"{command_line('crawl', settings, *ROWS, seeds=seeds_file)}   (goes on where this stopped)"
+    if document["users"]["dead"]:
+        return f"{command_line('crawl', settings, *ROWS, seeds=seeds_file)} --retry   (tries again what was given up)"
     found = document["frontier"]["path"]
     if found:
         return f"{command_line('crawl', settings, *ROWS, seeds=found)}   (crawls the users that were found)"

@@ -72,8 +72,8 @@ def words(summary: Document) -> str:
     seeds = summary["seeds"]
     if seeds["bad"] or seeds["doubles"] or seeds["unknown_names"]:
         lines.append(
-            f"  seeds      {seeds['good'] or 0:,} good, {seeds['doubles'] or 0:,} doubles, {seeds['bad'] or 0:,} bad lines,"
-            f" {seeds['unknown_names']:,} names that nobody has"
+            f"  seeds      {seeds['good'] or 0:,} good, {seeds['doubles'] or 0:,} doubles,"
+            f" {seeds['bad'] or 0:,} bad lines, {seeds['unknown_names']:,} names that nobody has"
         )
     if summary["frontier"]["path"]:
         lines.append(f"  frontier   {summary['frontier']['users']:,} users in {summary['frontier']['path']}")

@@ -109,12 +109,23 @@ def profile_values(world: World, person: Person) -> tuple[bytes, ...]:
     )
 
 
+_MINUTES = [f"T{minute // 60:02}:{minute % 60:02}:".encode() for minute in range(1440)]
 _SECONDS = [f"{second:02}.000Z".encode() for second in range(60)]
 
 
 def iso_time(unix: int) -> bytes:
     """2026-01-01T00:00:00.000Z: whole seconds, as the network gives them."""
-    return _minute(unix // 60) + _SECONDS[unix % 60]
+    day, second = divmod(unix, 86400)
+    return _date(day) + _MINUTES[second // 60] + _SECONDS[second % 60]
+
+
+def iso_times(unix: int) -> tuple[bytes, bytes]:
+    """A moment and the one an hour later."""
+    day, second = divmod(unix, 86400)
+    date, minute, end = _date(day), second // 60, _SECONDS[second % 60]
+    if minute < 1380:
+        return date + _MINUTES[minute] + end, date + _MINUTES[minute + 60] + end
+    return date + _MINUTES[minute] + end, _date(day + 1) + _MINUTES[minute - 1380] + end
 
 
 @lru_cache(maxsize=20_000)
@@ -128,10 +139,10 @@ def _civil(day: int) -> tuple[int, int, int]:
     return yoe + era * 400 + (month >= 10), month + 3 if month < 10 else month - 9, doy - (153 * month + 2) // 5 + 1
 
 
-@lru_cache(maxsize=100_000)
-def _minute(minute: int) -> bytes:
-    year, month, date = _civil(minute // 1440)
-    return f"{year:04}-{month:02}-{date:02}T{minute // 60 % 24:02}:{minute % 60:02}:".encode()
+@lru_cache(maxsize=20_000)
+def _date(day: int) -> bytes:
+    year, month, date = _civil(day)
+    return f"{year:04}-{month:02}-{date:02}".encode()
 
 
 def legacy_time(unix: int) -> bytes:

@@ -207,7 +207,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         mend = "Choose another port, or 0 for a free one"
         raise Unsuitable(f"cannot listen on {host}:{port}: {error.strerror}", mend) from error
-    #link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     return link
 
 

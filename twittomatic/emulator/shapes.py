@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twittomatic.emulator.profiles import Filler, compile_profiles, iso_time, personas
+from twittomatic.emulator.profiles import Filler, compile_profiles, iso_times, personas
 from twittomatic.emulator.templates import Template, dump
 from twittomatic.emulator.tweets import SLOTS, Piece, Pool, Prepared
 from twittomatic.emulator.world import Person, World
@@ -75,7 +75,6 @@ class Shape:
         documents = [_project(document, ask.fields("users")) for document in personas(world.seed)]
         self.users = Filler(world, compile_profiles([self._rename(document) for document in documents]))
         self._tweets = [Template(self._text(form), SLOTS) for form in pool.forms]
-        self._times = any("editable" in template.slots for template in self._tweets)
         self._additions = [self._expand(form) for form in pool.forms]
         self.problems = [self._meet(form) for form in pool.forms]
 
@@ -85,12 +84,10 @@ class Shape:
 
     def tweets(self, person: Person, numbers: Iterable[int]) -> list[tuple[bytes, int]]:
         """Posts of one user, each with the place of its form in the pool."""
-        author, pick, templates, until, made = b"%d" % person.id, self._pool.pick, self._tweets, b"", []
+        author, pick, templates, made = b"%d" % person.id, self._pool.pick, self._tweets, []
         for tweet_id, bits, created in self._world.tweets(person, numbers):
             form = pick(bits)
-            if self._times:
-                until = iso_time(created + 3600)
-            values = (b"%d" % tweet_id, author, iso_time(created), until, b"", b"")
+            values = (b"%d" % tweet_id, author, *iso_times(created), b"", b"")
             made.append((templates[form].fill(values), form))
         return made
 

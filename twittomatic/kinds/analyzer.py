@@ -9,6 +9,7 @@ from typing import NamedTuple
 import ujson
 
 from twittomatic.archive.base import COMPLETE, End, Head, Member
+from twittomatic.archive.ids import id_of
 from twittomatic.job import ANALYZER, FWS, USR
 from twittomatic.kinds.base import Desk, Result, Walk
 from twittomatic.sources.base import PROFILES_CALL, UNAVAILABLE
@@ -131,6 +132,10 @@ def is_gone_line(line: bytes) -> bool:
     return len(line) < 200 and set(ujson.loads(line)) == {"id", "gone"}
 
 
+def _by_id(lines: Sequence[bytes]) -> dict[str, bytes]:
+    return {id_: line for line in lines if (id_ := id_of(line, USR)) is not None}
+
+
 def _chunks(desk: Desk, start: int) -> Iterator[Chunk]:
     """The followers from a line on, at most CHUNK_LINES at once, with the profiles that the archive has for them."""
     profiles = _Profiles(desk)
@@ -160,7 +165,7 @@ class _Profiles:
         """Profiles at hand for lines [start, stop) of the followers' file, which stand in its member ``head``."""
         while self._next is not None and (reach := self._reach(self._next.head, head, start, stop)) is not None:
             if reach[1] > start:
-                self._near.append((*reach, {_id_of(line): line for line in self._next.lines}))
+                self._near.append((*reach, _by_id(self._next.lines)))
             self._next = next(self._members, None)
         self._near = [entry for entry in self._near if entry[1] > start]
         return {id_: line for _, _, profiles in self._near for id_, line in profiles.items()}
@@ -174,8 +179,3 @@ class _Profiles:
         if profiles.seq > ids.seq:
             return None
         return (start, start + ids.n) if profiles.seq == ids.seq else (0, 0)
-
-
-def _id_of(line: bytes) -> str:
-    fields = ujson.loads(line)
-    return str(fields.get("id_str") or fields["id"])
