@@ -1,6 +1,7 @@
-"""A client that only receives: raw sockets kept alive, no decoding. ``python -m bench.client PORT PATHS CONNECTIONS``.
+"""A client that only receives: raw sockets kept alive, nothing is decoded.
 
-PATHS is a file with one request path a line. Every path is asked once; one JSON line on stdout tells how long that took.
+``python -m bench.client PORT PATHS CONNECTIONS``: PATHS is a file with one request path a line. Every path is asked
+once; one JSON line on stdout tells how long that took.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def request(path: str, accept: str) -> bytes:
 
 
 def parse_head(start: bytes) -> tuple[int, int] | None:
-    """Where the body begins and how long it is; None while the head is not complete. ValueError for anything but 200."""
+    """Where the body begins and how long it is; None while the head is incomplete. ValueError for all but 200."""
     end = start.find(b"\r\n\r\n")
     if end < 0:
         return None
@@ -92,7 +93,7 @@ def receive_all(port: int, paths: Iterator[str], connections: int) -> Tally:
     """Ask every path once, over this many connections."""
     tally = Tally()
     with selectors.DefaultSelector() as selector:
-        for path, _ in zip(paths, range(connections), strict=False):
+        for _, path in zip(range(connections), paths, strict=False):
             connection = Connection(port)
             connection.ask(path)
             selector.register(connection.socket, selectors.EVENT_READ, connection)

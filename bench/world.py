@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+import psutil
+
 from twittomatic.children import Child
 from twittomatic.sources import x_v2_fields
 
@@ -30,6 +32,11 @@ class Twin:
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
+
+    def cpu_seconds(self) -> float:
+        """Processor seconds that the twin has used."""
+        times = psutil.Process(self.pid).cpu_times()
+        return times.user + times.system
 
     def ask(self, path: str, *, post: bool = False, **params: object) -> dict[str, object]:
         """One document of ``/_world``."""

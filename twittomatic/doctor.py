@@ -16,7 +16,7 @@ import requests
 from twittomatic.archive import leftovers
 from twittomatic.errors import StateUnavailable, TwittomaticError, UserError
 from twittomatic.lifecycle import FolderLock, described
-from twittomatic.state.engine import check_version
+from twittomatic.state.server import check_version
 from twittomatic.wiring import Wiring
 
 OK, WARNING, WRONG = "ok", "warning", "wrong"

@@ -202,6 +202,9 @@ class Master:
 
     def _load(self, wanted: SeedList, kind: str) -> None:
         """Admit the seeds from where an earlier load stood; names are looked up first, by the hundred."""
+        if self.crawl.settings().get("loading_digest") != wanted.digest:
+            self.frontier.admit([], kind, "0", epoch=self.epoch)  # a place in another list says nothing of this one
+            self.crawl.set(loading_digest=wanted.digest)
         position = int(self.frontier.load_position() or 0)
         log.info("loading seeds", position=position)
         names = self.names()

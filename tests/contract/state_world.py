@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,25 +27,31 @@ FREE = Want(TIMELINE, None, 0)
 """A timeline that needs no grant."""
 
 
+_READERS: dict[bytes, Callable[[Any, bytes], Any]] = {
+    b"string": lambda reader, key: reader.get(key),
+    b"list": lambda reader, key: reader.lrange(key, 0, -1),
+    b"hash": lambda reader, key: reader.hgetall(key),
+    b"set": lambda reader, key: reader.smembers(key),
+    b"zset": lambda reader, key: reader.zrange(key, 0, -1, withscores=True),
+    b"stream": lambda reader, key: reader.xrange(key),
+}
+
+
 def dump(client: Any) -> dict[str, Any]:
     """Everything that the server holds."""
-    readers = {
-        b"string": lambda key: client.get(key),
-        b"list": lambda key: client.lrange(key, 0, -1),
-        b"hash": lambda key: client.hgetall(key),
-        b"set": lambda key: client.smembers(key),
-        b"zset": lambda key: client.zrange(key, 0, -1, withscores=True),
-        b"stream": lambda key: client.xrange(key),
-    }
-    return {key.decode(): readers[client.type(key)](key) for key in client.keys("*")}
+    keys = client.keys("*")
+    types, values = client.pipeline(transaction=False), client.pipeline(transaction=False)
+    for key in keys:
+        types.type(key)
+    for key, kind in zip(keys, types.execute(), strict=True):
+        _READERS[kind](values, key)
+    return dict(zip([key.decode() for key in keys], values.execute(), strict=True))
 
 
 class Stutter(Engine):
     """Sends every call twice, as a client does that missed the reply, and looks whether the second did anything."""
 
-    def call(
-        self, function: str, keys: Keys, args: Mapping[str, Any], *, caller: Caller | None = None
-    ) -> list[Any]:
+    def call(self, function: str, keys: Keys, args: Mapping[str, Any], *, caller: Caller | None = None) -> list[Any]:
         command = self.command(function, keys, args, caller)
         first = self.read(lambda client: client.execute_command(*command))
         after_first = dump(self.client)

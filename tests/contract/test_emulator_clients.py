@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 import requests
+import tweepy
+import xdk
 from requests.adapters import HTTPAdapter
 
 from twittomatic.emulator import Emulator, EmulatorOptions
-
-tweepy = pytest.importorskip("tweepy")
-xdk = pytest.importorskip("xdk")
 
 
 class Redirect(HTTPAdapter):

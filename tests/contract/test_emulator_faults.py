@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import requests
 
 from tests.conftest import wait_until
 from twittomatic.emulator import Emulator, EmulatorOptions, FaultPlan
-from twittomatic.errors import Unsuitable
+from twittomatic.emulator.asks import TWEET_EXPANSIONS, TWEET_FIELDS
+from twittomatic.emulator.server import build_service
+from twittomatic.errors import SettingsError, Unsuitable
 
 DATA = Path(__file__).resolve().parent.parent / "data"
 HEADERS = {"Authorization": "Bearer a-token", "Accept-Encoding": "gzip"}
@@ -260,6 +264,41 @@ def test_a_process_of_ten_million_users_starts_at_once_and_ends_at_sigterm() -> 
             process.terminate()
         assert process.wait(timeout=30) == 0
     assert ready < 10
+
+
+@pytest.mark.serial
+def test_a_page_costs_a_fraction_of_what_its_json_costs() -> None:
+    """A thousand pages a second need prepared bodies: a page must be far cheaper than to write and read its JSON."""
+    service = build_service(EmulatorOptions(users=1000, seed=6, short_pages=0.0))
+    crowd = (service.truth.world.person(index) for index in range(1000))
+    people = [one for one in crowd if one.base > 100 and service.truth.world.state(one.index) == "public"]
+    params = {"max_results": "100", "tweet.fields": ",".join(TWEET_FIELDS), "expansions": ",".join(TWEET_EXPANSIONS)}
+
+    def pages() -> list[bytes]:
+        paths = (f"/2/users/{one.id}/tweets" for one in people[:50])
+        return [service.answer("GET", path, params, "Bearer a").answer.body for path in paths]
+
+    def written(documents: list[Any]) -> list[Any]:
+        return [json.loads(json.dumps(document)) for document in documents]
+
+    documents = [json.loads(page) for page in pages()]
+    assert all(len(document["data"]) == 100 for document in documents)
+    assert 3 * least_seconds(pages) < least_seconds(lambda: written(documents))
+
+
+def least_seconds(work: Callable[[], object]) -> float:
+    """Processor time of the quickest of five turns."""
+    turns = []
+    for _ in range(5):
+        start = time.process_time()
+        work()
+        turns.append(time.process_time() - start)
+    return min(turns)
+
+
+def test_an_unknown_dialect_is_refused() -> None:
+    with pytest.raises(SettingsError, match="unknown dialect 'toot'"):
+        Emulator(EmulatorOptions(users=10, dialect="toot")).start()
 
 
 def test_a_taken_port_is_an_error_of_the_person_who_chose_it() -> None:

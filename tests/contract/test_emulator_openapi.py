@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import requests
+from openapi_schema_validator import OAS30Validator
 
 from twittomatic.emulator import Emulator, EmulatorOptions, FaultPlan
 
-OAS30Validator = pytest.importorskip("openapi_schema_validator").OAS30Validator
 DESCRIPTIONS = {"tweet": "openapi-2.159.json", "post": "openapi-2.167.json"}
 PATHS = (
     ("/2/users/{id}/tweets", {"max_results": "100"}),

@@ -11,7 +11,7 @@ from tests.contract.state_world import FREE, LEASE, World
 from twittomatic.errors import Fenced, StateError
 from twittomatic.job import ANALYZER, FOLLOWER, TIMELINE, UPDATE, Extent, Job
 from twittomatic.state.engine import Caller
-from twittomatic.state.queue import Found, Idle, Want
+from twittomatic.state.queue import Found, Idle, Refused, Want
 
 FOLLOWERS = Want(FOLLOWER, None, 0)
 UPDATES = Want(UPDATE, None, 0)
@@ -105,6 +105,15 @@ def test_a_commit_is_all_that_a_page_changed(world: World) -> None:
     heard.close()
     assert message is not None
     assert ujson.loads(message["data"]) == {"pos": pos.decode(), "event": "events.timeline.page", "user": "12"}
+
+
+def test_a_refusal_is_counted_by_who_discards_first(world: World) -> None:
+    world.seeds("1", "2")
+    for job in (world.claim(), world.claim()):
+        world.page(job, discarded=[Refused("60", "protected"), Refused("61", "exclude"), "62"])
+    counters = world.snapshot().counters
+    assert (counters["refused.protected"], counters["refused.exclude"]) == (1, 1)
+    assert world.snapshot().seen == 5
 
 
 def test_a_parked_job_comes_back_where_it_stood(world: World) -> None:

@@ -47,7 +47,7 @@ def judge(machine: Machine, twin: Twin, ring: Path, calm: Calm, *, again: int) -
     assert contents(machine.output) == calm.finals
 
 
-def nobody_is_left(machine: Machine, seconds: float = 20.0) -> None:
+def nobody_is_left(machine: Machine, seconds: float = 10.0) -> None:
     wait_until(lambda: not machine.survivors(), seconds, "the end of all children")
 
 
@@ -143,9 +143,7 @@ def test_a_polite_signal_parks_the_work(
     judge(keyed, twin, ring, calm, again=RUNNING)
 
 
-def test_a_second_signal_does_not_wait(
-    keyed: Machine, twin: Twin, words: list[object], ring: Path, calm: Calm
-) -> None:
+def test_a_second_signal_does_not_wait(keyed: Machine, twin: Twin, words: list[object], ring: Path, calm: Calm) -> None:
     program = keyed.start(*words)
     midway(program, twin, calm)
     program.signal(signal.SIGINT)

@@ -58,7 +58,7 @@ def test_a_person_reads_what_was_crawled_and_what_to_type_next(machine: Machine)
     assert "Crawl main is done" in ended.out
     assert re.search(r"users +\d+ done, \d+ gone, 0 dead", ended.out)
     assert "would have cost $" in ended.out
-    assert re.search(r"^Next: twittomatic crawl --output \S*data", ended.out, re.MULTILINE)
+    assert re.search(r"^Next: twittomatic crawl -U --output \S*data ", ended.out, re.MULTILINE)
     logs = {path.name for path in (machine.output / ".logs").iterdir()}
     assert any(name.startswith("master-") for name in logs)
     assert sum(name.startswith("worker-") for name in logs) == 2

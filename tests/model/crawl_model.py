@@ -48,9 +48,9 @@ class CrawlModel:
         self.seen.update(ids)
         self.queued.setdefault(kind, []).extend(ids)
 
-    def claim(self, kinds: Sequence[str], worker: str, is_draining: bool = False) -> tuple[str, str] | None:
+    def claim(self, kinds: Sequence[str], worker: str) -> tuple[str, str] | None:
         for kind in kinds:
-            for lists, resumed in ((self.resuming, True), *(() if is_draining else ((self.queued, False),))):
+            for lists, resumed in ((self.resuming, True), (self.queued, False)):
                 user = self._pop(kind, lists.setdefault(kind, []), resumed)
                 if user is not None:
                     job = self.jobs.setdefault((kind, user), ModelJob())
@@ -104,16 +104,16 @@ class CrawlModel:
         elif (next_kind, user) not in self.jobs:
             self.queued.setdefault(next_kind, []).append(user)
 
-    def retry(self) -> int:
-        moved = sorted(self.dead)
-        for kind, user in moved:
+    def retry(self, order: Sequence[tuple[str, str]]) -> int:
+        """``order``: in which they died."""
+        for kind, user in order:
             job = self.jobs[kind, user]
             job.state, job.attempts, job.errors = "parked", 0, 0
             self.resuming.setdefault(kind, []).append(user)
             for name in (f"{kind}.dead", "users.dead"):
                 self.totals[name] -= 1
         self.dead.clear()
-        return len(moved)
+        return len(order)
 
     def tick(self) -> None:
         if self.now - self.ticked > self.lease_seconds / 2:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import fakeredis
 import pytest
@@ -11,27 +11,45 @@ import redis
 import ujson
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from tests.contract.state_world import LEASE, START, World, client_of, dump
+from tests.contract.state_world import LEASE, World, client_of, dump
 from tests.model.crawl_model import CrawlModel
 from twittomatic.errors import Fenced
 from twittomatic.job import FOLLOWER, TIMELINE, UPDATE, Extent, Job
+from twittomatic.state.crawl import text_map
 from twittomatic.state.engine import FUNCTIONS, Caller, Engine
 from twittomatic.state.keys import Keys
 from twittomatic.state.queue import Found, Want
 
 KINDS = (FOLLOWER, UPDATE, TIMELINE)
 IDS = st.sampled_from(["7", "9007199254740993", "9223372036854775807"])
-WORKERS = st.sampled_from(["w1", "w2"])
 MAX_ATTEMPTS = 3
-FAST = settings(
-    max_examples=30,
-    stateful_step_count=50,
+HISTORIES = settings(
+    max_examples=15,
+    stateful_step_count=60,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],  # shrinking a history on a server takes longer than a test may
     suppress_health_check=list(HealthCheck),
+)
+
+
+class Pick(NamedTuple):
+    """What one step is done with."""
+
+    number: int
+    ids: list[str]
+    kinds: list[str]
+    worker: str
+
+
+PICKS = st.builds(
+    Pick,
+    number=st.integers(0, 999),
+    ids=st.lists(IDS, min_size=1, max_size=3),
+    kinds=st.permutations(KINDS),
+    worker=st.sampled_from(["w1", "w2"]),
 )
 
 
@@ -41,9 +59,7 @@ class Echo(Engine):
     twice = False
     sent: dict[str, list[Any]]
 
-    def call(
-        self, function: str, keys: Keys, args: Mapping[str, Any], *, caller: Caller | None = None
-    ) -> list[Any]:
+    def call(self, function: str, keys: Keys, args: Mapping[str, Any], *, caller: Caller | None = None) -> list[Any]:
         command = self.command(function, keys, args, caller)
         reply = self.read(lambda client: client.execute_command(*command))
         if not FUNCTIONS[function].repeatable:
@@ -71,21 +87,20 @@ class CrawlMachine(RuleBasedStateMachine):
         self.model.excused_until = self.world.now
         self.held: list[Job] = []
 
-    @rule(ids=st.lists(IDS, max_size=3), kind=st.sampled_from(KINDS), twice=st.booleans())
-    def admit(self, ids: list[str], kind: str, twice: bool) -> None:
+    @rule(name=st.sampled_from(["admit", "claim", "act", "act", "move"]), pick=PICKS, twice=st.booleans())
+    def step(self, name: str, pick: Pick, twice: bool) -> None:
+        """One rule, so that every history mixes everything."""
         self.engine.twice = twice
-        self.world.seeds(*ids, kind=kind)
-        self.model.admit(ids, kind)
+        getattr(self, name)(pick)
+        self.engine.twice = False
 
-    @rule(worker=WORKERS, kinds=st.permutations(KINDS), twice=st.booleans())
-    def claim_again(self, worker: str, kinds: list[str], twice: bool) -> None:
-        self.claim(worker, kinds, twice)
+    def admit(self, pick: Pick) -> None:
+        self.world.seeds(*pick.ids, kind=pick.kinds[0])
+        self.model.admit(pick.ids, pick.kinds[0])
 
-    @rule(worker=WORKERS, kinds=st.permutations(KINDS), twice=st.booleans())
-    def claim(self, worker: str, kinds: list[str], twice: bool) -> None:
-        self.engine.twice = twice
-        job = self.queues[worker].claim([Want(kind, None, 0) for kind in kinds], [])
-        expected = self.model.claim(kinds, worker)
+    def claim(self, pick: Pick) -> None:
+        job = self.queues[pick.worker].claim([Want(kind, None, 0) for kind in pick.kinds], [])
+        expected = self.model.claim(pick.kinds, pick.worker)
         assert ((job.kind, job.user) if isinstance(job, Job) else None) == expected
         if isinstance(job, Job):
             known = self.model.jobs[job.kind, job.user]
@@ -95,96 +110,78 @@ class CrawlMachine(RuleBasedStateMachine):
             known.token, known.clean = job.token, False
             self.held.append(job)
 
-    def act(self, chosen: int, twice: bool, call: Callable[[Job], Any], expect: Callable[[Job], Any]) -> None:
-        """Do it with a job that is owned, now and then with any that ever was, which must be fenced."""
-        self.engine.twice = twice
-        owned = [job for job in self.held if self.model.owns(job.kind, job.user, job.token)]
-        candidates = owned if owned and chosen % 4 else self.held
-        job = candidates[chosen % len(candidates)]
-        if self.model.owns(job.kind, job.user, job.token):
-            assert call(job) == expect(job)
+    def act(self, pick: Pick) -> None:
+        """Do something with a job that is owned, now and then with any that ever was, which must be fenced."""
+        owned = [job for job in self.held if self.owns(job)]
+        candidates = owned if owned and pick.number % 5 else self.held
+        if not candidates:
+            return
+        job = candidates[pick.number % len(candidates)]
+        acts = (self.commit, self.commit, self.seal, self.park, self.delay, self.done, self.gone, self.dead)
+        call, expect = acts[pick.number // 5 % len(acts)](job, pick)
+        if self.owns(job):
+            assert call() == expect()
         else:
             with pytest.raises(Fenced):
-                call(job)
+                call()
 
-    @precondition(lambda self: self.held)
-    @rule(chosen=st.integers(0, 99), found=st.lists(IDS, max_size=4), over=st.booleans(), twice=st.booleans())
-    def commit(self, chosen: int, found: list[str], over: bool, twice: bool) -> None:
-        def call(job: Job) -> int:
-            cursor = None if over else f"after {job.seq}"
-            extents = {"twt": Extent("twt", job.token, job.seq + 1, 1)}
-            ids = [Found(id_) for id_ in found]
-            new = self.world.queue.commit(job, cursor=cursor, extents=extents, found=ids)
-            job.cursor, job.seq = cursor, job.seq + 1
+    def owns(self, job: Job) -> bool:
+        return self.model.owns(job.kind, job.user, job.token)
+
+    def commit(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        cursor = None if pick.number % 2 else f"after {job.seq}"
+        extents = {"twt": Extent("twt", job.token, job.seq + 1, 1)}
+
+        def call() -> int:
+            new = self.world.queue.commit(job, cursor=cursor, extents=extents, found=[Found(id_) for id_ in pick.ids])
+            job.seq += 1
             return new
 
-        self.act(chosen, twice, call, lambda job: self.model.commit(job.kind, job.user, job.cursor, job.seq, found))
+        return call, lambda: self.model.commit(job.kind, job.user, cursor, job.seq, pick.ids)
 
-    @precondition(lambda self: self.held)
-    @rule(chosen=st.integers(0, 99), twice=st.booleans())
-    def seal(self, chosen: int, twice: bool) -> None:
-        def expect(job: Job) -> None:
+    def seal(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        def expect() -> None:
             self.model.jobs[job.kind, job.user].sealed = True
 
-        self.act(chosen, twice, lambda job: self.world.queue.seal(job, {}), expect)
+        return lambda: self.world.queue.seal(job, {}), expect
 
-    @precondition(lambda self: self.held)
-    @rule(chosen=st.integers(0, 99), twice=st.booleans())
-    def park(self, chosen: int, twice: bool) -> None:
-        self.act(chosen, twice, self.world.queue.park, lambda job: self.model.park(job.kind, job.user))
+    def park(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        return lambda: self.world.queue.park(job), lambda: self.model.park(job.kind, job.user)
 
-    @precondition(lambda self: self.held)
-    @rule(chosen=st.integers(0, 99), seconds=st.sampled_from([0.0, 5.0, 90.0]), twice=st.booleans())
-    def delay(self, chosen: int, seconds: float, twice: bool) -> None:
-        self.act(
-            chosen,
-            twice,
-            lambda job: self.world.queue.delay(job, seconds, reason="slow"),
-            lambda job: self.model.delay(job.kind, job.user, seconds),
+    def delay(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        seconds = (0.0, 5.0, 90.0)[pick.number % 3]
+        return (
+            lambda: self.world.queue.delay(job, seconds, reason="slow"),
+            lambda: self.model.delay(job.kind, job.user, seconds),
         )
 
-    @precondition(lambda self: self.held)
-    @rule(chosen=st.integers(0, 99), next_kind=st.sampled_from([None, FOLLOWER]), twice=st.booleans())
-    def done(self, chosen: int, next_kind: str | None, twice: bool) -> None:
-        self.act(
-            chosen,
-            twice,
-            lambda job: self.world.queue.done(job, next_kind),
-            lambda job: self.model.end(job.kind, job.user, "done", next_kind),
+    def done(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        later = (None, FOLLOWER)[pick.number % 2]
+        return (
+            lambda: self.world.queue.done(job, later),
+            lambda: self.model.end(job.kind, job.user, "done", later),
         )
 
-    @precondition(lambda self: self.held)
-    @rule(chosen=st.integers(0, 99), dies=st.booleans(), twice=st.booleans())
-    def end_badly(self, chosen: int, dies: bool, twice: bool) -> None:
-        if dies:
-            self.act(
-                chosen, twice, lambda job: self.world.queue.dead(job, "bug"),
-                lambda job: self.model.bury(job.kind, job.user),
-            )  # fmt: skip
-        else:
-            self.act(
-                chosen, twice, lambda job: self.world.queue.gone(job, "protected"),
-                lambda job: self.model.end(job.kind, job.user, "gone"),
-            )  # fmt: skip
+    def gone(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        return (
+            lambda: self.world.queue.gone(job, "protected"),
+            lambda: self.model.end(job.kind, job.user, "gone"),
+        )
 
-    @rule()
-    def beat(self) -> None:
-        """Every job ever claimed asks for its lease; only owners get it."""
-        lost = self.world.queue.beat([(job.kind, job.user, job.token) for job in self.held])
-        owned = [job for job in self.held if self.model.owns(job.kind, job.user, job.token)]
-        assert lost == {job.token for job in self.held} - {job.token for job in owned}
-        for job in owned:
-            self.model.leases[job.kind, job.user] = self.world.now + LEASE
+    def dead(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
+        return lambda: self.world.queue.dead(job, "bug"), lambda: self.model.bury(job.kind, job.user)
 
-    @rule(thirds=st.integers(1, 4), twice=st.booleans())
-    def time_passes(self, thirds: int, twice: bool) -> None:
+    def move(self, pick: Pick) -> None:
+        """Something that no job does."""
+        moves = (self.time_passes, self.time_passes, self.beat, self.outage, self.kill_worker, self.retry, self.resend)
+        moves[pick.number % len(moves)](pick)
+
+    def time_passes(self, pick: Pick) -> None:
         """Leases that nobody renews run out under a master that ticks."""
-        self.engine.twice = twice
-        for _ in range(thirds):
+        for _ in range(1 + pick.number % 4):
             self.pass_and_tick(LEASE / 3)
 
-    @rule()
-    def outage(self) -> None:
+    def outage(self, pick: Pick) -> None:
         """The server, or every master, is away for long."""
         self.pass_and_tick(10 * LEASE)
 
@@ -195,27 +192,27 @@ class CrawlMachine(RuleBasedStateMachine):
         self.world.leader.tick(self.epoch)
         self.model.tick()
 
-    @rule(worker=WORKERS, twice=st.booleans())
-    def kill_worker(self, worker: str, twice: bool) -> None:
+    def beat(self, pick: Pick) -> None:
+        """Every job ever claimed asks for its lease; only owners get it."""
+        lost = self.world.queue.beat([(job.kind, job.user, job.token) for job in self.held])
+        owned = [job for job in self.held if self.owns(job)]
+        assert lost == {job.token for job in self.held} - {job.token for job in owned}
+        for job in owned:
+            self.model.leases[job.kind, job.user] = self.world.now + LEASE
+
+    def kill_worker(self, pick: Pick) -> None:
         """Somebody saw the process dead and starts it again under its name."""
-        self.engine.twice = twice
-        instance = self.instances[worker]
-        self.instances[worker] = self.world.registry.register(worker, {"pid": 2}, replaces=instance)
-        self.model.kill(worker)
+        instance = self.instances[pick.worker]
+        self.instances[pick.worker] = self.world.registry.register(pick.worker, {"pid": 2}, replaces=instance)
+        self.model.kill(pick.worker)
 
-    @rule()
-    def retry_the_dead(self) -> None:
-        dead = self.model.dead
-        order = [member.decode() for member in self.world.client.zrange(self.world.keys.dead, 0, -1)]
-        assert {tuple(member.split(":")) for member in order} == dead
-        assert self.world.crawl.retry() == self.model.retry()
-        for kind in KINDS:  # they died in another order than the model keeps
-            moved = [member.partition(":")[2] for member in order if member.startswith(f"{kind}:")]
-            line = self.model.resuming.setdefault(kind, [])
-            line[len(line) - len(moved) :] = moved
+    def retry(self, pick: Pick) -> None:
+        members = [member.decode() for member in self.world.client.zrange(self.world.keys.dead, 0, -1)]
+        order = [(kind, user) for kind, _, user in (member.partition(":") for member in members)]
+        assert set(order) == self.model.dead
+        assert self.world.crawl.retry() == self.model.retry(order)
 
-    @rule()
-    def late_duplicates(self) -> None:
+    def resend(self, pick: Pick) -> None:
         """The last call of every thread is delivered once more."""
         before = dump(self.world.client)
         for command in self.engine.sent.values():
@@ -225,38 +222,31 @@ class CrawlMachine(RuleBasedStateMachine):
     @invariant()
     def redis_holds_what_the_model_says(self) -> None:
         client, keys, model = self.world.client, self.world.keys, self.model
+        held = {key.removeprefix(keys.prefix): value for key, value in dump(client).items()}
         for kind in KINDS:
-            assert self.world.list(f"q:{kind}") == model.queued.get(kind, [])
-            assert self.world.list(f"r:{kind}") == model.resuming.get(kind, [])
-        for zset, scores in ((keys.leases, model.leases), (keys.delayed, model.delayed)):
-            members = client.zrange(zset, 0, -1, withscores=True)
-            assert {tuple(member.decode().split(":")): at / 1000 for member, at in members} == scores
-        assert {key.decode().split("j:")[1] for key in client.keys(keys.job("*", "*"))} == {
-            f"{kind}:{user}" for kind, user in model.jobs
-        }
-        for (kind, user), job in model.jobs.items():
-            fields = client.hgetall(keys.job(kind, user))
-            assert (fields[b"state"].decode(), fields[b"token"].decode()) == (job.state, job.token)
-            assert int(fields.get(b"attempts", 0)) == job.attempts
-        seen = {member.decode() for key in client.keys(keys.prefix + "s:*") for member in client.smembers(key)}
+            assert [item.decode() for item in held.get(f"q:{kind}", [])] == model.queued.get(kind, [])
+            assert [item.decode() for item in held.get(f"r:{kind}", [])] == model.resuming.get(kind, [])
+        for zset, scores in (("lease", model.leases), ("delay", model.delayed)):
+            members = {tuple(member.decode().split(":")): at / 1000 for member, at in held.get(zset, [])}
+            assert members == scores
+        jobs = {tuple(name.split(":")[1:]): text_map(job) for name, job in held.items() if name.startswith("j:")}
+        assert jobs.keys() == model.jobs.keys()
+        for place, job in model.jobs.items():
+            assert (jobs[place]["state"], jobs[place]["token"]) == (job.state, job.token)
+            assert int(jobs[place].get("attempts", 0)) == job.attempts
+        seen = {member.decode() for name, ids in held.items() if name.startswith("s:") for member in ids}
         assert seen == model.seen
-        snapshot = self.world.snapshot()
-        assert {name: snapshot.counters.get(name, 0) for name in model.totals} == model.totals
+        totals = text_map(held.get("cnt", {}))
+        assert {name: int(totals.get(f"1|{name}", 0)) for name in model.totals} == model.totals
         assert self.world.frontier.finished(self.world.lead()) == model.is_finished(KINDS)
 
 
-def machine_on(client: redis.Redis) -> Callable[[], CrawlMachine]:
-    return lambda: CrawlMachine(client)
-
-
 def test_on_the_server_in_memory() -> None:
-    run_state_machine_as_test(machine_on(fakeredis.FakeRedis(server=fakeredis.FakeServer())), settings=FAST)
+    client = fakeredis.FakeRedis(server=fakeredis.FakeServer())
+    run_state_machine_as_test(lambda: CrawlMachine(client), settings=HISTORIES)
 
 
 def test_on_a_real_server(real_redis: redis.Redis, redis_server: int) -> None:
     client = client_of(redis_server)
-    run_state_machine_as_test(machine_on(client), settings=settings(FAST, max_examples=50))
+    run_state_machine_as_test(lambda: CrawlMachine(client), settings=settings(HISTORIES, max_examples=40))
     client.close()
-
-
-assert START % LEASE == 0, "times in the model are whole, so that they compare equal to Redis's milliseconds"

@@ -52,6 +52,13 @@ def test_mapped_ids_have_19_digits_and_lead_back(tmp_path: Path) -> None:
     assert loaded.index_of(7) is None
 
 
+@pytest.mark.parametrize(("number", "map_ids"), [(2**63, False), (2**59, True)])
+def test_an_id_that_no_network_could_have_is_refused(tmp_path: Path, number: int, map_ids: bool) -> None:
+    assert graph(tmp_path, f"1 {number - 1}\n", map_ids=map_ids).count == 2
+    with pytest.raises(UserError, match="too large"):
+        graph(tmp_path, f"1 {number}\n", map_ids=map_ids)
+
+
 @pytest.mark.parametrize("text", ["", "src trg\n", "1 2\nthree four\n", "1 2\n3\n", "1 2\n-1 2\n"])
 def test_what_is_no_edge_list_is_refused_with_the_line(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"edges\.tsv"):

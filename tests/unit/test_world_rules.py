@@ -56,9 +56,8 @@ def test_no_limits_send_no_headers() -> None:
 
 def test_limits_are_read_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "limits.toml"
-    path.write_text(
-        '[windows."users/:id/tweets"]\nlimit = 3\nwindow_seconds = 2\n[windows.default]\nlimit = 9\nwindow_seconds = 4\n'
-    )
+    own = '[windows."users/:id/tweets"]\nlimit = 3\nwindow_seconds = 2\n'
+    path.write_text(own + "[windows.default]\nlimit = 9\nwindow_seconds = 4\n")
     limits = load_limits(path)
     assert limits.rule(TIMELINES, USER) == (3, 2)
     assert limits.rule("users", USER) == (9, 4)

@@ -14,6 +14,7 @@ from twittomatic.cli.options import (
     CRAWL,
     EXPECT,
     MAX_USERS,
+    ORPHAN_SECONDS,
     OUTPUT,
     REDIS_URL,
     SOURCE,
@@ -54,7 +55,7 @@ def master(seeds_file: str | None, strict: bool, adopt: bool, retry: bool, stand
             click.echo(f"{path}: {survey.bad_count} bad lines are left out:\n{survey.complaint()}", err=True)
     with Stopper() as stopper:
         if has_parent():
-            end_with_parent(stopper)
+            end_with_parent(stopper, ORPHAN_SECONDS)
         wiring.policy()
         wiring.engine().prepare()
         files = wiring.archive()

@@ -15,6 +15,9 @@ from twittomatic.cli import load_settings
 from twittomatic.config import Settings
 from twittomatic.kinds.plan import LETTERS
 
+ORPHAN_SECONDS = 5.0
+"""Time to park after a parent's death; the private server has died with it, so there may be nobody to tell."""
+
 _KIND_WORDS = {
     "T": "Timelines: the whole of each user's.",
     "F": "Followers: ids, and profiles where the network gives them.",

@@ -10,6 +10,7 @@ import rich_click as click
 from twittomatic.cli.options import (
     API_URL,
     CRAWL,
+    ORPHAN_SECONDS,
     OUTPUT,
     REDIS_URL,
     SOURCE,
@@ -45,7 +46,7 @@ def worker(name: str | None, kinds: str | None, **values: Any) -> None:
     wiring = Wiring(settings)
     with Stopper() as stopper:
         if has_parent():
-            end_with_parent(stopper)
+            end_with_parent(stopper, ORPHAN_SECONDS)
         wiring.engine().prepare()
         shared = wiring.settled_crawl(stopper.event)
         if shared is not None:

@@ -149,9 +149,7 @@ def out_of_credits(newer: bool = False) -> Answer:
         return problem(402, {"detail": "credits depleted", "status": 402, "title": "Payment Required", "type": kind})
     detail = "Your enrolled account [1234567890123456789] does not have any credits to fulfill this request."
     kind = "https://api.twitter.com/2/problems/credits"
-    return problem(
-        402, {"account_id": 1234567890123456789, "title": "CreditsDepleted", "detail": detail, "type": kind}
-    )
+    return problem(402, {"account_id": 1234567890123456789, "title": "CreditsDepleted", "detail": detail, "type": kind})
 
 
 def too_many_connections() -> Answer:

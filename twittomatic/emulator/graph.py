@@ -52,6 +52,8 @@ class EdgeListGraph:
         self.map_ids = map_ids
         edges = dict.fromkeys(reversed(_read(path)))
         originals = sorted({end for edge in edges for end in edge})
+        if originals[-1] >= 1 << (_MAP_BITS if map_ids else 63):
+            raise UserError(f"{path}: {originals[-1]} is too large for an id", "Ids have at most 19 digits")
         self._ids = array("q", (mapped(one) if map_ids else one for one in originals))
         self._index = {id_: index for index, id_ in enumerate(self._ids)}
         place = {one: index for index, one in enumerate(originals)}

@@ -201,5 +201,3 @@ def _modern_entities(entities: Mapping[str, Any]) -> dict[str, Any]:
         if rows:
             found[new] = rows
     return found
-
-

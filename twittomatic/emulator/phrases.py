@@ -56,8 +56,24 @@ TOPICS = (
     ("66", "Interests and Hobbies", "A grouping of entities, like Novelty Food", "839543390668673024", "Cartography"),
 )
 NAMES = (
-    "Alba Moreno", "Bruno 🌻", "clio", "Dora K.", "Élodie Petit", "Fleur de Sel", "Gitte Østergaard", "Hugo Marchetti",
-    "井上 健二", "Иван", "سارة", "Jo%", "K & M Archive", "Luca", "Maya | she/her", "nadia", "O. Sørensen", "Pia <3",
+    "Alba Moreno",
+    "Bruno 🌻",
+    "clio",
+    "Dora K.",
+    "Élodie Petit",
+    "Fleur de Sel",
+    "Gitte Østergaard",
+    "Hugo Marchetti",
+    "井上 健二",
+    "Иван",
+    "سارة",
+    "Jo%",
+    "K & M Archive",
+    "Luca",
+    "Maya | she/her",
+    "nadia",
+    "O. Sørensen",
+    "Pia <3",
 )
 DESCRIPTIONS = (
     "Researcher, walker, reader. Views mine.",
@@ -66,7 +82,7 @@ DESCRIPTIONS = (
     "Journalistin bei example.org · Tipps per Mail",
     "元図書館員。写真と散歩。",
     "",
-    "He/him. I post about trains, \"slow\" data and bread.\nDMs open.",
+    'He/him. I post about trains, "slow" data and bread.\nDMs open.',
     "Official account of nobody in particular. 100% unofficial.",
 )
 LOCATIONS = ("NC", "Lisboa, Portugal", "東京", "Berlin | Paris", "earth 🌍", "", "São Paulo", "somewhere\\else")

@@ -11,6 +11,7 @@ from twittomatic.emulator.templates import Template, dump, raw_slot, slot
 from twittomatic.emulator.world import PROTECTED, Person, World
 
 PERSONAS = 64
+_KEPT = 20_000
 _NUMBERS = ("followers", "following", "tweets", "listed", "likes", "media")
 SLOTS = ("id", "username", "created", "legacy_created", "protected", "recent", *_NUMBERS)
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -69,10 +70,21 @@ class Filler:
 
     def __init__(self, world: World, templates: list[Template]) -> None:
         self._world, self._templates = world, templates
+        self._made: dict[int, bytes] = {}
 
     def body(self, person: Person) -> bytes:
-        """One user object."""
-        return self._templates[persona_of(person)].fill(profile_values(self._world, person))
+        """One user object; a bounded number of them is kept until the world changes."""
+        made = self._made.get(person.index)
+        if made is None:
+            if len(self._made) >= _KEPT:
+                self._made.clear()
+            made = self._templates[persona_of(person)].fill(profile_values(self._world, person))
+            self._made[person.index] = made
+        return made
+
+    def forget(self) -> None:
+        """The world has changed: numbers of followers and posts may differ."""
+        self._made.clear()
 
 
 def compile_profiles(documents: list[dict[str, Any]], *, escape: bool = False) -> list[Template]:

@@ -28,12 +28,13 @@ from twittomatic.emulator.ledger import PRICES, Ledger
 from twittomatic.emulator.limits import load_limits
 from twittomatic.emulator.recorded import recorded_pool
 from twittomatic.emulator.service import Service, Verdict
+from twittomatic.emulator.shapes import DIALECTS
 from twittomatic.emulator.truth import Requests, Truth
 from twittomatic.emulator.tweets import generated_pool
 from twittomatic.emulator.v1 import TwitterV1
 from twittomatic.emulator.v2 import XV2
 from twittomatic.emulator.world import World
-from twittomatic.errors import Unsuitable
+from twittomatic.errors import SettingsError, Unsuitable
 
 try:
     from isal import isal_zlib
@@ -79,6 +80,8 @@ class EmulatorOptions:
 
 def build_service(options: EmulatorOptions) -> Service:
     """The world of these options and everything that answers for it."""
+    if options.dialect not in DIALECTS:
+        raise SettingsError(f"unknown dialect {options.dialect!r}", f"Known are {' and '.join(DIALECTS)}")
     graph: Graph
     if options.graph is not None:
         graph = EdgeListGraph(options.graph, map_ids=options.map_ids)

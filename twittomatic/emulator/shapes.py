@@ -12,7 +12,7 @@ from twittomatic.emulator.templates import Template, dump
 from twittomatic.emulator.tweets import SLOTS, Piece, Pool, Prepared
 from twittomatic.emulator.world import Person, World
 
-TWEET, POST = "tweet", "post"
+TWEET, POST = DIALECTS = ("tweet", "post")
 TO_POST = {
     "referenced_tweets": "referenced_posts",
     "note_tweet": "note_post",

@@ -19,8 +19,18 @@ from twittomatic.emulator.world import STATES, Person, World
 
 _USERS_COUNTED = 200_000
 _PROFILE = DEFAULTS["users"] | {
-    "created_at", "description", "entities", "location", "profile_banner_url", "profile_image_url", "protected",
-    "public_metrics", "url", "verified", "verified_type", "withheld",
+    "created_at",
+    "description",
+    "entities",
+    "location",
+    "profile_banner_url",
+    "profile_image_url",
+    "protected",
+    "public_metrics",
+    "url",
+    "verified",
+    "verified_type",
+    "withheld",
 }
 
 
@@ -173,5 +183,3 @@ class Truth:
         self.world.change_state(person.index, params["state"])
         self.changed = True
         return {"user": str(person.id), "state": params["state"]}
-
-

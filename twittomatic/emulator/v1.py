@@ -40,6 +40,7 @@ class TwitterV1:
     def forget(self) -> None:
         """The world has changed: what was compiled may hold its old numbers."""
         self._statuses.clear()
+        self._users.forget()
 
     # --- whom a request means
 
@@ -231,5 +232,3 @@ def _number(call: Call, name: str, default: int) -> int:
 def _flag(call: Call, name: str, default: bool) -> bool:
     text = call.params.get(name)
     return default if text is None else text.lower() in ("true", "t", "1")
-
-

@@ -128,9 +128,7 @@ class XV2:
         if isinstance(subject, Answer):
             return subject
         everybody = self.world.graph.following(subject.index)
-        return self._follows(
-            call, shape, subject, cursors.FOLLOWING, size, len(everybody), lambda a, b: everybody[a:b]
-        )
+        return self._follows(call, shape, subject, cursors.FOLLOWING, size, len(everybody), lambda a, b: everybody[a:b])
 
     def _follows(
         self, call: Call, shape: Shape, subject: Person, walk: int, size: int, total: int,
@@ -322,5 +320,3 @@ def _excluded(call: Call) -> frozenset[str]:
             message = f"The `exclude` query parameter value [{one}] is not one of [retweets,replies]"
             raise invalid("exclude", one, message)
     return frozenset(names[one] for one in asked)
-
-

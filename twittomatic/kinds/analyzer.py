@@ -13,12 +13,13 @@ from twittomatic.archive.ids import id_of
 from twittomatic.job import ANALYZER, FWS, USR
 from twittomatic.kinds.base import Desk, Result, Walk
 from twittomatic.sources.base import PROFILES_CALL, UNAVAILABLE
-from twittomatic.state.queue import Found
+from twittomatic.state.queue import Found, Refused
 
 LOOKUP_CALLS = 4
 CHUNK_LINES = 1000
 """Followers judged in one commit at most."""
 
+NOT_FOUND = "not_found"
 LINE = "line:"
 """How a looked-up member's cursors begin: they are line numbers of the followers' file."""
 
@@ -73,6 +74,7 @@ class Analyzer:
     ) -> None:
         counts = Counter({"analyzer.items": len(batch)})
         lines: list[bytes] = []
+        reasons: dict[str, str] = {}
         if lookups:
             if not desk.drafts:
                 self._open_lookups(desk)
@@ -84,11 +86,11 @@ class Analyzer:
             untold = {id_ for id_, reason in gone.items() if reason == UNAVAILABLE}
             batch = [id_ for id_ in batch if id_ not in untold]
             lines = [
-                profiles.get(id_) or _gone_line(id_, gone.get(id_, "not_found")) for id_ in lookups if id_ not in untold
+                profiles.get(id_) or _gone_line(id_, gone.get(id_, NOT_FOUND)) for id_ in lookups if id_ not in untold
             ]
             counts.update({"analyzer.pages": 1, "analyzer.profiles": len(page.items), "analyzer.bytes": page.size})
-            counts.update(f"refused.{reason}" for id_, reason in gone.items())
-        found, discarded = self._verdicts(desk, batch, profiles, counts)
+            reasons = {id_: reason for id_, reason in gone.items() if id_ not in untold}
+        found, discarded = self._verdicts(desk, batch, profiles, reasons)
         before, at.items = at.items, upto
         if batch or upto - before >= CHUNK_LINES:
             span = (f"{LINE}{before}", f"{LINE}{upto}")
@@ -102,23 +104,24 @@ class Analyzer:
             desk.drafts[USR].copy_final()
 
     def _verdicts(
-        self, desk: Desk, batch: Sequence[str], profiles: dict[str, bytes], counts: Counter[str]
-    ) -> tuple[list[Found], list[str]]:
+        self, desk: Desk, batch: Sequence[str], profiles: dict[str, bytes], gone: dict[str, str]
+    ) -> tuple[list[Found], list[Refused]]:
+        """Who is admitted and who is only marked as seen; whoever marks a user first counts the refusal."""
         found: list[Found] = []
-        discarded: list[str] = []
+        discarded: list[Refused] = []
         policy, now = desk.services.policy, desk.services.clock.now()
         for id_ in batch:
             line = profiles.get(id_)
             if line is None or is_gone_line(line):
-                discarded.append(id_)
+                reason = gone.get(id_, NOT_FOUND) if line is None else str(ujson.loads(line)["gone"])
+                discarded.append(Refused(id_, reason))
                 continue
             profile = desk.source.profile(line)
             verdict = policy.judge(profile, now)
             if verdict.chosen:
                 found.append(Found(id_, policy.band(profile)))
             else:
-                discarded.append(id_)
-                counts[f"refused.{verdict.rule}"] += 1
+                discarded.append(Refused(id_, verdict.rule))
         return found, discarded
 
 

@@ -17,7 +17,7 @@ from twittomatic.kinds.calls import Calls
 from twittomatic.policy import Policy
 from twittomatic.sources.base import Page, Source
 from twittomatic.state.frontier import Frontier
-from twittomatic.state.queue import Found, Queue
+from twittomatic.state.queue import Found, Queue, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Desk:
         counts: Mapping[str, int],
         *,
         found: Sequence[Found] = (),
-        discarded: Sequence[str] = (),
+        discarded: Sequence[Refused] = (),
     ) -> int:
         """Make one page durable and known: members, fsync, commit with its journal entries.
 

@@ -118,9 +118,7 @@ def books(rows: Sequence[Sequence[Any]]) -> list[Books]:
     """Rows of the function ``windows``."""
     found = []
     for endpoint, credential, windows, until, reason, probing in rows:
-        told = [
-            Window(kind, int(limit), int(left), int(reset) / 1000) for kind, limit, left, reset, _ in windows or ()
-        ]
+        told = [Window(kind, int(limit), int(left), int(reset) / 1000) for kind, limit, left, reset, _ in windows or ()]
         out = max((int(window[4]) for window in windows or ()), default=0)
         blocked_until = moment(until) if until else None
         found.append(Books(endpoint, credential, told, out, bool(until), blocked_until, reason, probing == "1"))

@@ -54,7 +54,7 @@ class Crawl:
         }
         keep = {"buckets": str(buckets), "id_form": id_form}
         reply = self._engine.call("configure", self._keys, {"keep": keep, "set": fields}, caller=self._caller)
-        return dict(zip(reply[::2], reply[1::2], strict=True))
+        return dict(zip(reply[1::2], reply[2::2], strict=True))
 
     def set(self, **fields: str) -> None:
         """Change single settings that processes of this crawl share, whatever the crawl is otherwise."""

@@ -20,6 +20,15 @@ from redis.retry import Retry
 
 from twittomatic.errors import Deposed, Fenced, StateError, StateUnavailable, Unsuitable
 from twittomatic.state.keys import Keys
+from twittomatic.state.server import (
+    MEND,
+    Durability,
+    check_version,
+    choose_durability,
+    is_passing,
+    lacks_library,
+    server_info,
+)
 
 PROTOCOL = 1
 """Version of the keys and functions; it is part of the library's name, beside a digest of its text."""
@@ -39,7 +48,6 @@ CLIENT_OPTIONS: dict[str, Any] = {
 DURABLE_WAIT_MS = 2000
 """How long a seal waits for its acknowledgment before it is repeated; below the socket timeout."""
 
-Durability = Literal["wait", "waitaof", "always", "none"]
 T = TypeVar("T")
 
 
@@ -148,7 +156,7 @@ class Engine:
 
     def prepare(self) -> None:
         """Check the server and load the library. Unsuitable when the server is too old."""
-        info = self.read(_server_info)
+        info = self.read(server_info)
         if info is not None:
             check_version(info)
         self.read(self._load)
@@ -170,10 +178,9 @@ class Engine:
         deadline = time.monotonic() + self._patience
         while True:
             step = self._durable_step()
-            replies = self.read(functools.partial(_in_one_connection, command=command, step=step))
-            answer = self.checked(function, replies[0])
-            acknowledged = replies[1][0] if isinstance(replies[1], list) else replies[1]
-            if not step or int(acknowledged) >= 1:
+            reply, acknowledged = self.read(functools.partial(_in_one_connection, command=command, step=step))
+            answer = self.checked(function, reply)
+            if acknowledged:
                 return answer
             self._durability = None
             if time.monotonic() > deadline:
@@ -192,8 +199,6 @@ class Engine:
     def checked(self, function: str, reply: Any) -> list[Any]:
         """The reply of a call; its status as an error where it is one."""
         answer: list[Any] = ujson.loads(reply)
-        if function == "configure":
-            return answer
         status = answer[0]
         if status == "fenced":
             raise Fenced(f"{function}: the job belongs to somebody else now")
@@ -215,11 +220,11 @@ class Engine:
                 self._last_answer = time.monotonic()
                 return answer
             except redis.exceptions.RedisError as error:
-                if _lacks_library(error) and loads < 3:
+                if lacks_library(error) and loads < 3:
                     loads += 1
                     self._load(self.client)
                     continue
-                if not _is_passing(error):
+                if not is_passing(error):
                     raise StateError(f"Redis refused a call: {error}") from error
                 if time.monotonic() + pause > deadline:
                     raise StateUnavailable(f"Redis did not answer for {self._patience:g} s: {error}") from error
@@ -227,10 +232,9 @@ class Engine:
             pause = min(pause * 2, 2.0)
 
     def durability(self) -> Durability:
-        """How a seal is made durable, chosen once: ``wait`` (a replica has it), ``always`` (each write is synced
-        before its reply), ``waitaof`` (synced on request), ``none`` (the server promises nothing)."""
+        """How a seal is made durable; chosen once, and again after a seal that was not acknowledged."""
         if self._durability is None:
-            chosen = self.read(_choose_durability)
+            chosen = self.read(choose_durability)
             self._durability = chosen
             return chosen
         return self._durability
@@ -249,86 +253,18 @@ class Engine:
             if "already exists" in str(error):
                 return
             if "unknown command" in str(error).lower():
-                raise Unsuitable("the server knows no Redis Functions", _MEND) from error
+                raise Unsuitable("the server knows no Redis Functions", MEND) from error
             raise
 
 
-_MEND = "use Redis 7.0 or newer, or Valkey 7.2 or newer, or none at all: a private server is started then"
-_PASSING = ("MISCONF", "NOREPLICAS", "LOADING", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "BUSY", "OOM")
-_PASSING_TEXTS = ("misconfigured", "enough good replicas", "out of memory", "command not allowed when used memory")
-
-
-def _is_passing(error: redis.exceptions.RedisError) -> bool:
-    """Whether a repeat may cure it."""
-    if isinstance(error, redis.exceptions.AuthenticationError | redis.exceptions.AuthorizationError):
-        return False
-    if isinstance(
-        error,
-        redis.exceptions.ConnectionError  # BusyLoadingError is one
-        | redis.exceptions.TimeoutError
-        | redis.exceptions.ReadOnlyError
-        | redis.exceptions.OutOfMemoryError
-        | redis.exceptions.ClusterDownError
-        | redis.exceptions.TryAgainError
-        | redis.exceptions.MasterDownError,
-    ):
-        return True
-    text = str(error)
-    return text.startswith(_PASSING) or any(part in text.lower() for part in _PASSING_TEXTS)
-
-
-def _lacks_library(error: redis.exceptions.RedisError) -> bool:
-    return isinstance(error, redis.exceptions.ResponseError) and "function not found" in str(error).lower()
-
-
-def _in_one_connection(client: Any, command: Sequence[Any], step: Sequence[Any]) -> list[Any]:
+def _in_one_connection(client: Any, command: Sequence[Any], step: Sequence[Any]) -> tuple[Any, int]:
+    """The reply of a call, and how many acknowledged the step that follows it; 0 when the server refuses the step."""
     pipeline = client.pipeline(transaction=False)
     pipeline.execute_command(*command)
     pipeline.execute_command(*(step or ("PING",)))
-    replies: list[Any] = pipeline.execute()
-    return replies
-
-
-def _server_info(client: Any) -> Mapping[str, Any] | None:
-    """INFO server; None where the server has no such command (an in-memory twin)."""
-    try:
-        info: Mapping[str, Any] = client.info("server")
-    except redis.exceptions.ResponseError as error:
-        if "unknown command" in str(error).lower():
-            return None
-        raise
-    return info
-
-
-def check_version(info: Mapping[str, Any]) -> None:
-    """Unsuitable unless INFO names Redis >= 7.0 or Valkey >= 7.2."""
-    valkey = info.get("valkey_version")
-    name, version, floor = ("Valkey", valkey, (7, 2)) if valkey else ("Redis", info.get("redis_version", "0"), (7, 0))
-    numbers = tuple(int(part) if part.isdigit() else 0 for part in str(version).split(".")[:2])
-    if numbers < floor:
-        raise Unsuitable(f"the server is {name} {version}, which cannot hold a crawl", _MEND)
-
-
-def _choose_durability(client: Any) -> Durability:
-    try:
-        if int(client.info("replication").get("connected_slaves", 0)) > 0:
-            return "wait"
-        config = client.config_get("append*")
-    except redis.exceptions.ResponseError as error:
-        if "unknown command" in str(error).lower() and "config" not in str(error).lower():
-            return "none"
-        config = {}
-    config = {_text(name): _text(value) for name, value in config.items()}
-    if config.get("appendonly") == "no":
-        return "none"
-    if config.get("appendonly") == "yes" and config.get("appendfsync") == "always":
-        return "always"
-    try:
-        client.execute_command("WAITAOF", 1, 0, 1)
-    except redis.exceptions.ResponseError:
-        return "none"
-    return "waitaof"
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    reply, told = pipeline.execute(raise_on_error=False)
+    if isinstance(reply, Exception):
+        raise reply
+    if isinstance(told, redis.exceptions.ResponseError):
+        return reply, 0
+    return reply, int(told[0] if isinstance(told, list) else told) if step else 1

@@ -9,16 +9,20 @@ from typing import Any, NamedTuple
 
 import redis.exceptions
 
+from twittomatic.errors import StateError
 from twittomatic.job import Extent, Grant, Job, bucket_of
 from twittomatic.state.budget import Wait, moment, sanitized
 from twittomatic.state.crawl import text
 from twittomatic.state.engine import Caller, Engine
 from twittomatic.state.keys import BANDS, Keys
+from twittomatic.state.server import is_passing
 
 MOST_IDS = 10_000
 """Ids that one commit may carry: a function bounds its work."""
 MOST_SAMPLE = 16_384
 """Characters of the raw answer that a dead job keeps in Redis."""
+MOST_REASON = 200
+"""Characters of a reason."""
 MOST_WAIT_SECONDS = 5.0
 """No blocking call takes longer."""
 
@@ -36,6 +40,14 @@ class Found(NamedTuple):
 
     id: str
     band: int = 0
+
+
+class Refused(NamedTuple):
+    """An id that the policy did not choose, by the name of the rule. Whoever discards it first counts it, as
+    ``refused.<rule>``: two jobs may judge one id at the same moment."""
+
+    id: str
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +87,10 @@ class Queue:
         patience = min(max(seconds, 0.01), MOST_WAIT_SECONDS)
         try:
             return self._engine.client.blpop(lists, timeout=patience) is not None
-        except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
-            return False
+        except redis.exceptions.RedisError as error:
+            if not is_passing(error):
+                raise StateError(f"Redis refused to wait: {error}") from error
+            return False  # the next claim is what waits for a server that is away
 
     def commit(
         self,
@@ -87,7 +101,7 @@ class Queue:
         events: Sequence[tuple[str, str]] = (),
         counts: Mapping[str, int] | None = None,
         found: Sequence[Found] = (),
-        discarded: Sequence[str] = (),
+        discarded: Sequence[str | Refused] = (),
     ) -> int:
         """Make a page known that is durable in the archive: progress, totals, found and discarded ids, and its events
         as (channel, JSON document), all or nothing. Returns how many of ``found`` were new. Fenced."""
@@ -100,7 +114,7 @@ class Queue:
             "events": [[channel, document] for channel, document in events],
             "counts": dict(counts or {}),
             "found": [[id_, self._bucket(id_), min(max(band, 0), BANDS - 1)] for id_, band in found],
-            "discarded": [[id_, self._bucket(id_)] for id_ in discarded],
+            "discarded": [self._discarded(entry) for entry in discarded],
         }
         if cursor is not None:
             args["cursor"] = cursor
@@ -128,7 +142,7 @@ class Queue:
         events: Sequence[tuple[str, str]] = (),
     ) -> None:
         """The user cannot be read; what there was is published. Fenced."""
-        self._finish("gone", job, counts, events, reason=sanitized(reason))
+        self._finish("gone", job, counts, events, reason=_reason(reason))
 
     def dead(
         self,
@@ -140,14 +154,14 @@ class Queue:
     ) -> None:
         """The job cannot go on without a person: it keeps its hash, its part and ``sample``. Fenced."""
         kept = sanitized(sample[:MOST_SAMPLE])
-        self._finish("dead", job, counts, events, reason=sanitized(reason), sample=kept)
+        self._finish("dead", job, counts, events, reason=_reason(reason), sample=kept)
 
     def park(self, job: Job, until: float | None = None, reason: str = "", *, anew: bool = False) -> None:
         """Leave the job in good order, to be resumed first, or not before ``until`` (unix seconds). Not an error.
         ``anew``: it begins at the beginning, because what was committed is lost. Fenced."""
         more: dict[str, Any] = {"anew": True} if anew else {}
         if until is None:
-            self._finish("park", job, reason=sanitized(reason), **more)
+            self._finish("park", job, reason=_reason(reason), **more)
         else:
             self.delay(job, until=until, reason=reason, counted=False)
 
@@ -163,7 +177,7 @@ class Queue:
     ) -> None:
         """Leave the job until a moment (or for some seconds); ``counted``: it is one of its errors. Fenced."""
         due = ("due", until) if until is not None else ("after", seconds)
-        more = {"reason": sanitized(reason), "counted": counted, due[0]: round(due[1] * 1000)}
+        more = {"reason": _reason(reason), "counted": counted, due[0]: round(due[1] * 1000)}
         self._finish("delay", job, counts, (), **more)
 
     def beat(self, jobs: Sequence[tuple[str, str, str]]) -> set[str]:
@@ -199,12 +213,21 @@ class Queue:
             args["grant"] = [job.grant.endpoint, job.grant.credential, job.grant.calls]
         self._engine.call("finish", self._keys, args, caller=self._caller)
 
+    def _discarded(self, entry: str | Refused) -> list[str | int]:
+        id_, *rule = entry if isinstance(entry, Refused) else (entry,)
+        return [id_, self._bucket(id_), *rule]
+
     def _bucket(self, id_: str) -> int:
         return bucket_of(id_, self._buckets)
 
 
 def _want(want: Want) -> dict[str, Any]:
     return {"kind": want.kind} | ({"endpoint": want.endpoint, "calls": want.calls} if want.endpoint else {})
+
+
+def _reason(text: str) -> str:
+    """A reason is counted by its text: short, and one line."""
+    return " ".join(sanitized(text).split())[:MOST_REASON]
 
 
 def _named(job: Job) -> dict[str, str]:

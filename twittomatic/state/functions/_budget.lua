@@ -1,7 +1,7 @@
 -- Budgets. rl:<endpoint>:<credential> holds, per window kind w: w.limit, w.left (what the network has left, less what
 -- is out on grant), w.reset (ms), w.out (granted in this window, unanswered), w.prev (the same, of the window before);
--- and probe (deadline of the one call that asks for unknown limits), until (exhausted), free (no limits told),
--- stop (reason). rlz: credentials worth trying, by reset; rlx: those to be tried again at a moment.
+-- and early (granted before any window was known), probe (deadline of the one call that asks for unknown limits),
+-- until (exhausted), free (no limits told), stop (reason). rlz: credentials worth trying, by reset; rlx: those to be tried again at a moment.
 local PROBE_MS = 60000
 local GRANT_SHARE = 8 -- a grant takes at most this part of what a window has left
 local SAME_WINDOW_MS = 1000 -- resets are told in whole seconds and may wobble
@@ -35,30 +35,30 @@ local function read_books(d, endpoint, credential)
 end
 
 local function write_window(d, endpoint, credential, kind, window)
-  local key = limit_key(d, endpoint, credential)
-  for _, part in ipairs({'limit', 'left', 'reset', 'out', 'prev'}) do
-    redis.call('HSET', key, kind .. '.' .. part, int(window[part]))
-  end
+  redis.call('HSET', limit_key(d, endpoint, credential), kind .. '.limit', int(window.limit),
+    kind .. '.left', int(window.left), kind .. '.reset', int(window.reset), kind .. '.out', int(window.out),
+    kind .. '.prev', int(window.prev))
 end
 
 -- When a stopped credential comes back (FOREVER: when a person says so), nil when it is not stopped.
-local function stopped_until(d, endpoint, credential, now)
-  for _, where in ipairs({endpoint, EVERYWHERE}) do
-    local held = redis.call('HMGET', limit_key(d, where, credential), 'stop', 'stop_until')
-    if held[1] and tonumber(held[2]) > now then
-      return tonumber(held[2]), held[1]
-    end
+local function stopped_until(d, credential, books, now)
+  local till = tonumber(books.fields.stop_until or '0')
+  if till > now then
+    return till, books.fields.stop
+  end
+  local held = redis.call('HMGET', limit_key(d, EVERYWHERE, credential), 'stop', 'stop_until')
+  if held[1] and tonumber(held[2]) > now then
+    return tonumber(held[2]), held[1]
   end
   return nil
 end
 
 -- What a credential has: calls (nil: unlimited), whether only one probing call may be made, or until when it has none.
-local function judge(d, endpoint, credential, now)
-  local stop, reason = stopped_until(d, endpoint, credential, now)
+local function judge(d, credential, books, now)
+  local stop, reason = stopped_until(d, credential, books, now)
   if stop then
     return {blocked = stop, reason = reason}
   end
-  local books = read_books(d, endpoint, credential)
   local limited_until = tonumber(books.fields['until'] or '0')
   if limited_until > now then
     return {blocked = limited_until, reason = 'limited'}
@@ -94,7 +94,7 @@ end
 
 -- File a credential where claimers look for it.
 local function place(d, endpoint, credential, now)
-  local verdict = judge(d, endpoint, credential, now)
+  local verdict = judge(d, credential, read_books(d, endpoint, credential), now)
   local open, shut = d .. 'rlz:' .. endpoint, d .. 'rlx:' .. endpoint
   if verdict.blocked then
     redis.call('ZREM', open, credential)
@@ -147,7 +147,8 @@ end
 -- A grant of the credential of ours whose window resets first, nil when none has a call left.
 local function open_offer(d, endpoint, calls, ours, now)
   return first_of_ours(d .. 'rlz:' .. endpoint, ours, function(credential)
-    local verdict = judge(d, endpoint, credential, now)
+    local books = read_books(d, endpoint, credential)
+    local verdict = judge(d, credential, books, now)
     if verdict.blocked then
       return nil
     end
@@ -157,7 +158,7 @@ local function open_offer(d, endpoint, calls, ours, now)
     elseif verdict.left then
       most = math.max(1, math.min(calls, math.ceil(verdict.left / GRANT_SHARE)))
     end
-    return {endpoint = endpoint, credential = credential, calls = most, probing = verdict.probing}
+    return {endpoint = endpoint, credential = credential, calls = most, probing = verdict.probing, books = books}
   end)
 end
 
@@ -178,21 +179,24 @@ local function budget_offer(d, endpoint, calls, credentials, now)
     return offer
   end
   return first_of_ours(d .. 'rlx:' .. endpoint, ours, function(credential, score)
-    local verdict = judge(d, endpoint, credential, now)
+    local verdict = judge(d, credential, read_books(d, endpoint, credential), now)
     return {wait = verdict.blocked or score, reason = verdict.reason or 'limited'}
   end) or {wait = FOREVER, reason = 'no credential'}
 end
 
 local function budget_accept(d, offer, now)
-  local endpoint, credential = offer.endpoint, offer.credential
-  local books = read_books(d, endpoint, credential)
+  local endpoint, credential, books = offer.endpoint, offer.credential, offer.books
   for kind, window in pairs(books.windows) do
     window.left = window.left - offer.calls
     window.out = window.out + offer.calls
     write_window(d, endpoint, credential, kind, window)
   end
+  local key = limit_key(d, endpoint, credential)
+  if not next(books.windows) then
+    redis.call('HINCRBY', key, 'early', int(offer.calls))
+  end
   if offer.probing then
-    redis.call('HSET', limit_key(d, endpoint, credential), 'probe', int(now + PROBE_MS))
+    redis.call('HSET', key, 'probe', int(now + PROBE_MS))
   end
   place(d, endpoint, credential, now)
 end
@@ -207,8 +211,16 @@ local function called_back(window, calls)
   return new + old
 end
 
+-- What is left of the calls that were granted before any window was known.
+local function early_left(books, calls)
+  return math.max(tonumber(books.fields.early or '0') - calls, 0)
+end
+
 local function budget_give(d, endpoint, credential, calls, now)
   local books = read_books(d, endpoint, credential)
+  if not next(books.windows) then
+    redis.call('HSET', limit_key(d, endpoint, credential), 'early', int(early_left(books, calls)))
+  end
   for kind, window in pairs(books.windows) do
     window.left = math.min(window.left + called_back(window, calls), window.limit)
     write_window(d, endpoint, credential, kind, window)

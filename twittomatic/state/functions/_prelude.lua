@@ -116,7 +116,7 @@ end
 
 -- Nothing waits, nothing is held, nothing is being loaded, for the kinds that this crawl wants.
 local function is_finished(c)
-  if redis.call('EXISTS', c .. 'lease', c .. 'delay', c .. 'spill', c .. 'load') > 0 then
+  if redis.call('EXISTS', c .. 'lease', c .. 'delay', c .. 'load') > 0 then
     return false
   end
   for kind in string.gmatch(setting(c, 'kinds'), '[^,]+') do

@@ -16,7 +16,12 @@ function ops.commit(d, c, a, now)
   count_all(c, iteration, a.counts)
   local discarded = 0
   for _, entry in ipairs(a.discarded or {}) do
-    discarded = discarded + redis.call('SADD', c .. 's:' .. entry[2], entry[1])
+    if redis.call('SADD', c .. 's:' .. entry[2], entry[1]) == 1 then
+      discarded = discarded + 1
+      if entry[3] then
+        count(c, iteration, 'refused.' .. entry[3], 1)
+      end
+    end
   end
   if discarded > 0 then
     redis.call('HINCRBY', c .. 'cnt', 'seen', int(discarded))

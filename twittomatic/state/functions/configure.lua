@@ -11,5 +11,9 @@ function ops.configure(_, c, a)
   if setting(c, 'traversal') == 'priority' then
     redis.call('HSET', c .. 'cfg', 'banded', '1')
   end
-  return redis.call('HGETALL', c .. 'cfg')
+  local reply = {'ok'}
+  for _, text in ipairs(redis.call('HGETALL', c .. 'cfg')) do
+    reply[#reply + 1] = text
+  end
+  return reply
 end

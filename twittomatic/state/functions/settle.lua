@@ -32,18 +32,23 @@ local function correct_windows(d, a, books)
   for _, window in pairs(books.windows) do
     called_back(window, a.requests)
   end
+  local early = early_left(books, a.requests)
   for _, told in ipairs(a.windows) do
-    local window = books.windows[told[1]] or {limit = told[2], left = told[3], reset = told[4], out = 0, prev = 0}
-    correct(window, told[2], told[3], told[4])
-    books.windows[told[1]] = window
+    local kind, limit, left, reset = told[1], told[2], told[3], told[4]
+    local window = books.windows[kind] or {limit = limit, left = left - early, reset = reset, out = early, prev = 0}
+    correct(window, limit, left, reset)
+    books.windows[kind] = window
   end
   for kind, window in pairs(books.windows) do
     write_window(d, a.endpoint, a.credential, kind, window)
   end
-  if #a.windows > 0 then
-    redis.call('HDEL', key, 'free')
-  elseif a.answered and not next(books.windows) then
-    redis.call('HSET', key, 'free', '1')
+  if next(books.windows) then
+    redis.call('HDEL', key, 'free', 'early')
+  else
+    redis.call('HSET', key, 'early', int(early))
+    if a.answered then
+      redis.call('HSET', key, 'free', '1')
+    end
   end
 end
 

@@ -4,9 +4,10 @@ function ops.windows(d, _, _, now)
   for _, endpoint in ipairs(redis.call('SMEMBERS', d .. 'rle')) do
     for _, zset in ipairs({'rlz:', 'rlx:'}) do
       for _, credential in ipairs(redis.call('ZRANGE', d .. zset .. endpoint, 0, BOUND - 1)) do
-        local verdict = judge(d, endpoint, credential, now)
+        local books = read_books(d, endpoint, credential)
+        local verdict = judge(d, credential, books, now)
         local windows = {}
-        for kind, window in pairs(read_books(d, endpoint, credential).windows) do
+        for kind, window in pairs(books.windows) do
           windows[#windows + 1] = {kind, int(window.limit), int(window.left), int(window.reset), int(window.out)}
         end
         rows[#rows + 1] = {
