@@ -77,7 +77,8 @@ def test_the_journal_has_what_was_heard_in_the_same_order(stage: Stage, listener
     stage.admit("0", "1")
     stage.work()
     journal = [
-        (position.decode(), json.loads(fields[b"event"])) for position, fields in stage.client.xrange(stage.keys.journal)
+        (position.decode(), json.loads(fields[b"event"]))
+        for position, fields in stage.client.xrange(stage.keys.journal)
     ]
     wait_until(lambda: len(listener.heard) >= len(journal), 10, "the events")
     assert [position for _, position in listener.heard] == [position for position, _ in journal]

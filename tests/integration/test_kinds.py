@@ -246,7 +246,9 @@ class TestAnalyzer:
         stage = stages(rules={"protected": False, "exclude": [], "minimum_followers": 4})
         followers = truth(stage, "0")["followers"]
         change(stage, followers[0], "protected")
-        small = [user for user in followers[1:] if truth(stage, user)["profile"]["public_metrics"]["followers_count"] < 4]
+        small = [
+            user for user in followers[1:] if truth(stage, user)["profile"]["public_metrics"]["followers_count"] < 4
+        ]
         assert 0 < len(small) < len(followers) - 1
         stage.run("0", FOLLOWER)
         stage.run("0", ANALYZER)

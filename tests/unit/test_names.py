@@ -21,7 +21,9 @@ def names(tmp_path: Path) -> Iterator[Names]:
 
 
 def answer(**ids: str) -> tuple[Page, dict[str, str]]:
-    items = [Item(id_, json.dumps({"id": id_, "username": name, "x": "é \u2028"}).encode()) for name, id_ in ids.items()]
+    items = [
+        Item(id_, json.dumps({"id": id_, "username": name, "x": "é \u2028"}).encode()) for name, id_ in ids.items()
+    ]
     return Page(items, None), {id_: name.casefold() for name, id_ in ids.items()}
 
 

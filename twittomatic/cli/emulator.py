@@ -40,7 +40,7 @@ def emulator(
     bound: bool,
 ) -> None:
     """Serve a twin of the remote API until Ctrl-C."""
-    from twittomatic.emulator.server import Emulator, EmulatorOptions
+    from twittomatic.emulator.server import Emulator, EmulatorOptions, keep_memory
 
     if map_ids and graph is None:
         raise UserError("--map-ids without --graph: a generated world has ids of its own", "add --graph EDGES.tsv")
@@ -59,6 +59,7 @@ def emulator(
     with Stopper() as stopper:
         if bound or has_parent():
             end_with_parent(stopper, grace_seconds=2.0)
+        keep_memory()
         server = Emulator(options)
         url = server.start()
         try:

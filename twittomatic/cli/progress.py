@@ -146,7 +146,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One line that stays."""
-        self._console.print(Text(text))
+        self._console.print(Text(text), soft_wrap=True)
 
     def show(self, snapshot: Snapshot) -> None:
         """The crawl now."""

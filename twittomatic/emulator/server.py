@@ -229,8 +229,9 @@ async def serve(options: EmulatorOptions, ready: Callable[[str], None], stop: as
         await runner.cleanup()
 
 
-def _keep_memory() -> None:
-    """Let the C library keep freed pages of some hundred kilobytes: giving each back costs as much as filling it."""
+def keep_memory() -> None:
+    """For a process that is only a twin: let the C library keep freed pages of some hundred kilobytes (giving each back
+    costs as much as filling it), and collect garbage seldom."""
     with contextlib.suppress(AttributeError, OSError, TypeError):
         libc = ctypes.CDLL(None)
         libc.mallopt(-1, 1 << 27)  # M_TRIM_THRESHOLD
@@ -241,7 +242,7 @@ def _keep_memory() -> None:
 
 def run(options: EmulatorOptions, ready: Callable[[str], None] = lambda url: None) -> None:
     """Serve in this process until SIGTERM or Ctrl-C."""
-    _keep_memory()
+    keep_memory()
 
     async def main() -> None:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
