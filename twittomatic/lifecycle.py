@@ -49,6 +49,15 @@ def is_alive(pid: int, started: float) -> bool:
     return found is not None and (found == 0.0 or abs(found - started) < _CLOCK_STEP_SECONDS)
 
 
+def machine() -> str:
+    """What tells this machine's processes from another's: host name, boot, and the container's own pids."""
+    parts = [socket.gethostname()]
+    with contextlib.suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return "/".join(parts)
+
+
 class Stopper:
     """SIGTERM and SIGINT ask this process to stop: the first sets ``event``, the second exits at once. SIGHUP, the
     closed terminal, asks too, but may come several times; where it is ignored (nohup) it stays so.

@@ -39,6 +39,8 @@ START_SECONDS = 30.0
 SWEEP_SECONDS = 1.0
 RESPAWN_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 RESPAWN_LIMIT = 20
+STAYS_SECONDS = 10.0
+"""A child that lived for so long is not one that cannot start."""
 KEPT_FOLDER = ".seeds"
 
 
@@ -52,11 +54,26 @@ class Failed(TwittomaticError):
 
 @dataclass(slots=True)
 class Post:
-    """A child that is to run until we say otherwise, and how often it had to be started again."""
+    """A child that is to run until we say otherwise. short_lives: how often in a row it ended soon after its start;
+    due: when it is started again, 0 while it runs (monotonic seconds)."""
 
     child: Child
-    starts: int = 0
+    began: float = field(default_factory=time.monotonic)
+    short_lives: int = 0
     due: float = 0.0
+
+    def ended(self, now: float) -> None:
+        """Plan the next start: at once for one that had lived, after a growing pause for one that does not stay.
+        Failed when it never does."""
+        self.short_lives = self.short_lives + 1 if now - self.began < STAYS_SECONDS else 0
+        if self.short_lives > RESPAWN_LIMIT:
+            raise Failed(self.child)
+        self.due = now + RESPAWN_SECONDS[min(self.short_lives, len(RESPAWN_SECONDS) - 1)]
+
+    def start_again(self, now: float) -> None:
+        """Start it."""
+        self.due, self.began = 0.0, now
+        self.child.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +100,7 @@ class Local:
     wiring: Wiring = field(init=False)
     _posts: list[Post] = field(default_factory=list)
     _token: str = ""
+    _redis_starts: int = 0
     _master: Child = field(init=False)
 
     def run(self, watch: Callable[[Snapshot], None]) -> Snapshot:
@@ -147,7 +165,7 @@ class Local:
             f"No credentials are configured, so nothing real is crawled: this is the API twin with its sample world of "
             f"{TWIN_USERS} invented users, at {url}. To crawl a network: see `twittomatic settings`, CREDENTIALS_FILE."
         )
-        self._posts.append(Post(twin, starts=1))
+        self._posts.append(Post(twin))
         if seeds_path is not None or self._updates_what_is_held():
             return seeds_path
         return self._sample_seeds(url)
@@ -176,7 +194,7 @@ class Local:
         stack.callback(lambda: stop_all([self._master, *workers], self.settings.DRAIN_SECONDS))
         for child in (self._master, *workers):
             child.start()
-            self._posts.append(Post(child, starts=1))
+            self._posts.append(Post(child))
         snapshot = self.wiring.snapshot()
         while not self.stopper.stopping:
             if self._master.status == 0:
@@ -211,11 +229,23 @@ class Local:
             log.warning("Redis is away", why=str(error))
             return last
 
+    def _restart_redis(self, redis: EmbeddedRedis) -> None:
+        """The private server ended: start it again where the others look for it, with all that it had acknowledged."""
+        url, report = redis.url, redis.report()
+        log.error("the private Redis server ended", report=report)
+        self.say(f"{report.splitlines()[0]}; starting it again")
+        self._redis_starts += 1
+        if self._redis_starts > RESPAWN_LIMIT:
+            raise StateUnavailable(f"the private Redis server does not stay: {report}")
+        redis.server.start()
+        if redis.url != url:
+            raise StateUnavailable("another program took the private Redis server's port; start the crawl again")
+
     def _keep_running(self) -> None:
         """Start again what ended without being asked to, after a growing pause; give up when it will not stay."""
         now = time.monotonic()
         if self.redis is not None and not self.redis.running:
-            raise StateUnavailable(f"the private Redis server ended: {self.redis.report()}")
+            self._restart_redis(self.redis)
         for post in self._posts:
             status = post.child.status
             if status is None or (post.child is self._master and status == 0):
@@ -226,10 +256,6 @@ class Local:
                 self.wiring.release_dead_workers()
                 log.error("a process ended", process=post.child.name, report=post.child.report())
                 self.say(f"{post.child.report().splitlines()[0]}; starting it again")
-                if post.starts >= RESPAWN_LIMIT:
-                    raise Failed(post.child)
-                post.due = now + RESPAWN_SECONDS[min(post.starts - 1, len(RESPAWN_SECONDS) - 1)]
+                post.ended(now)
             if now >= post.due:
-                post.due = 0.0
-                post.starts += 1
-                post.child.start()
+                post.start_again(now)

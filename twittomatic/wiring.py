@@ -25,7 +25,7 @@ from twittomatic.job import TWT, UPDATE, IdForm
 from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Services
 from twittomatic.kinds.calls import Calls, Health
-from twittomatic.lifecycle import is_alive, process_started
+from twittomatic.lifecycle import is_alive, machine, process_started
 from twittomatic.master import FileSeeds, HeldSeeds, Master, SeedList, Wish
 from twittomatic.names import Names
 from twittomatic.policy import Policy
@@ -258,6 +258,7 @@ class Wiring:
         """What this process tells of itself."""
         return {
             "host": socket.gethostname(),
+            "machine": machine(),
             "pid": os.getpid(),
             "started": process_started(os.getpid()) or time.time(),
             "version": __version__,
@@ -318,6 +319,6 @@ class Wiring:
 def died_here(info: Mapping[str, Any]) -> bool:
     """Whether a process that told this of itself ran on this machine and is gone, for certain."""
     try:
-        return info["host"] == socket.gethostname() and not is_alive(int(info["pid"]), float(info["started"]))
+        return info["machine"] == machine() and not is_alive(int(info["pid"]), float(info["started"]))
     except (KeyError, TypeError, ValueError):
         return False

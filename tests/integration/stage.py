@@ -1,4 +1,4 @@
-"""A crawl inside the test's own process: a real server, a real twin, a real archive; with hooks where things go wrong."""
+"""A crawl inside one process: a real server, a real twin, a real archive; with hooks where things go wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What listeners hear while a crawl works: one message a page that points into the archive, and the journal beside it."""
+"""What listeners hear while a crawl works: a message a page that points into the archive, and the journal."""
 
 from __future__ import annotations
 

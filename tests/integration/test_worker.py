@@ -70,7 +70,7 @@ def test_a_stop_parks_after_the_page_in_hand(stage: Stage) -> None:
     stage.admit("0")
     stage.work(lambda: False)
     job = stage.job(TIMELINE, "0")
-    assert (job["state"], job["clean"], job["attempts"] if "attempts" in job else "0") == ("parked", "1", "0")
+    assert (job["state"], job["clean"], job.get("attempts", "0")) == ("parked", "1", "0")
     assert len(stage.asked) == 2
     assert stage.counter("timeline.pages") == 2
     stage.work()
