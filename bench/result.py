@@ -123,7 +123,7 @@ def wanted(claim: Claim) -> str:
 
 def number(value: float) -> str:
     """Three digits that count, without exponents."""
-    if abs(value) >= 100:
+    if abs(value) >= 99.95:
         return f"{value:,.0f}"
     for digits, below in ((3, 0.9995), (2, 9.995), (1, 1e9)):
         if abs(value) < below:

@@ -183,9 +183,14 @@ class Master:
             return False
         if not digest:
             raise SeedsError("there is nothing to crawl: no seeds were given and none are loaded", "name a seeds file")
-        again = (had.get("state") == "done" and not retried) or digest != had.get("seeds_digest")
-        if again:
-            self.crawl.set(frontier_path="", frontier_count="0", seeds_unknown="0", loaded_digest="")
+        again = (had.get("state") == "done" and not retried) or (digest, kinds) != (
+            had.get("seeds_digest"),
+            had.get("kinds"),
+        )
+        if again:  # other kinds too: who is done with the old ones has the new ones before him
+            self.crawl.set(
+                frontier_path="", frontier_count="0", seeds_unknown="0", loaded_digest="", loading_digest=""
+            )
         self.crawl.configure(
             kinds=sorted(wish.kinds),
             start=first_kind(wish.kinds),

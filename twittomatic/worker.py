@@ -30,7 +30,11 @@ DELAYS_BEFORE_DEATH = 6
 DISK_DELAY_SECONDS = 30.0
 OUTAGE_PAUSE_SECONDS = 5.0
 REDIS_PAUSE_SECONDS = 1.0
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE}
+DISK_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM, errno.EMFILE,
+    errno.ENFILE,
+}  # fmt: skip
+"""What is wrong with the machine and not with the job."""
 
 
 class Leases:
@@ -169,14 +173,23 @@ class Worker:
             self.leases.drop(job)
 
     def _run(self, services: Services, job: Job) -> None:
-        """Run a claimed job and tell Redis how it ended."""
-        queue = services.queue
+        """Run a claimed job; one that is no longer ours is left alone."""
         desk = Desk(job, services, lambda: self.leases.guard(job))
         try:
-            result = _redo(desk) if job.sealed else KINDS[job.kind].run(desk)
-            self._settle(services, job, result)
+            self._attempt(desk)
         except Fenced as error:
             log.warning("job lost to another worker", kind=job.kind, user=job.user, why=str(error))
+        finally:
+            desk.close()
+
+    def _attempt(self, desk: Desk) -> None:
+        """Run a job and tell Redis how it ended. Fenced, StateUnavailable."""
+        job, queue = desk.job, desk.services.queue
+        try:
+            result = _redo(desk) if job.sealed else KINDS[job.kind].run(desk)
+            self._settle(desk.services, job, result)
+        except (Fenced, StateUnavailable):
+            raise
         except Stopped:
             desk.close()
             queue.park(job)
@@ -199,8 +212,6 @@ class Worker:
             self._bury(desk, "unknown body", f"{error.detail}\n{error.body.decode('utf-8', 'replace')}")
         except BadCursor as error:
             self._bury(desk, "cursor refused", error.detail)
-        except StateUnavailable:
-            raise
         except OSError as error:
             desk.close()
             if error.errno not in DISK_ERRORS:
@@ -210,8 +221,6 @@ class Worker:
         except Exception as error:
             log.exception("a bug ended a job", kind=job.kind, user=job.user)
             self._bury(desk, f"bug: {type(error).__name__}", traceback.format_exc()[-8000:])
-        finally:
-            desk.close()
 
     def _delay(self, desk: Desk, failing: Failing) -> None:
         """Try the job again later, ever later; give it up when it alone keeps failing."""

@@ -56,17 +56,17 @@ def fresh(folder: Path) -> Machine:
     return Machine(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small_graph(test_data: Path) -> Path:
     return test_data / "graph" / "follows_3726_users.tsv"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def posts(test_data: Path) -> Path:
     return test_data / "x_v2" / "pages"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def undisturbed(small_graph: Path, posts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crawled]:
     """The small graph crawled without any trouble; its files stay for gzip to test."""
     machine = fresh(tmp_path_factory.mktemp("undisturbed") / "home")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import requests
 
-from tests.integration.stage import Stage, Stages
+from tests.integration.stage import Hooked, Stage, Stages
 from twittomatic.archive.base import COMPLETE, DEPTH, GONE
 from twittomatic.errors import BadCursor
 from twittomatic.job import ANALYZER, FOLLOWER, FWS, TIMELINE, TWT, UPDATE, USR
+from twittomatic.sources.base import UNAVAILABLE, Missing, Page
 
 
 def truth(stage: Stage, user: str) -> dict[str, Any]:
@@ -305,6 +309,36 @@ class TestAnalyzer:
         assert [json.loads(line)["id_str"] for line in older.lines("0", USR)] == listed
         assert self.front(older) == set(listed)
         assert older.parts() == []
+        heads = [member.head for member in older.archive.members("0", USR) if member.end is None]
+        places = [0, *range(10, len(listed), 10), len(listed)]
+        assert [(head.prev, head.next) for head in heads] == [
+            (f"line:{start}", f"line:{stop}") for start, stop in pairwise(places)
+        ]
+
+    def test_an_id_that_the_network_could_not_tell_is_asked_for_again(
+        self, older: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        older.run("0", FOLLOWER)
+        listed = [line.decode() for line in older.lines("0", FWS)]
+        untold = listed[3]
+        looked_up = Hooked.profiles
+
+        def silent(source: Hooked, ids: Sequence[str], **more: Any) -> Page:
+            page = looked_up(source, ids, **more)
+            kept = [item for item in page.items if item.id != untold]
+            return replace(page, items=kept, missing=[Missing(untold, UNAVAILABLE)])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Hooked, "profiles", silent)
+            older.run("0", ANALYZER)
+        assert older.frontier.unseen(listed) == [untold]
+        first = older.lines("0", USR)
+        assert len(first) == len(listed) - 1
+        older.run("0", ANALYZER)
+        assert older.asked[-1] == ("profiles", untold)
+        assert older.lines("0", USR)[:-1] == first
+        assert json.loads(older.lines("0", USR)[-1])["id_str"] == untold
+        assert older.frontier.unseen(listed) == []
 
     def test_without_followers_there_is_nothing_to_judge(self, stage: Stage) -> None:
         assert stage.run("0", ANALYZER).reason == "no followers held"

@@ -292,3 +292,28 @@ class TestLead:
         leader = stage.snapshot().leader
         assert leader is not None
         assert leader.master == "usurper"
+
+
+@pytest.mark.parametrize("loaded", [True, False], ids=["while crawling", "while loading"])
+def test_a_kind_that_is_added_to_an_interrupted_crawl_reaches_those_who_were_done(
+    stage: Stage, write: Callable[..., FileSeeds], monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    monkeypatch.setattr(module, "LOAD_LINES", 3)
+    wanted = write(*(str(number) for number in range(7)))
+    stop = threading.Event()
+
+    def halt(endpoint: str, who: str, number: int) -> None:
+        if len(list(stage.root.glob("[0-9]*/*.twt"))) >= 2:
+            stop.set()
+            stage.stop.set()
+
+    if not loaded:
+        monkeypatch.setattr(module, "LOAD_LINES", 2)
+    stage.before_request = halt
+    with stage.working():
+        assert make(stage, stop=stop).run(Wish([TIMELINE], "default", 0, wanted)) == "stopped"
+    assert 2 <= len(list(stage.root.glob("[0-9]*/*.twt"))) < 7
+    stage.before_request = lambda endpoint, who, number: None
+    assert lead(stage, Wish([TIMELINE, FOLLOWER], "default", 0, wanted)) == "done"
+    for suffix in ("twt", "fws"):
+        assert {path.stem for path in stage.root.glob(f"[0-9]*/*.{suffix}")} == {str(number) for number in range(7)}

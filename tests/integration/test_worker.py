@@ -17,7 +17,7 @@ from twittomatic.archive.base import COMPLETE
 from twittomatic.archive.gzip_files import GzipArchive
 from twittomatic.emulator.faults import CredentialPlan, FaultPlan
 from twittomatic.errors import Fenced, Limited, Transient, UnknownBody
-from twittomatic.job import FOLLOWER, FWS, INT64, TIMELINE, TWT, USR, Window
+from twittomatic.job import ANALYZER, FOLLOWER, FWS, INT64, TIMELINE, TWT, USR, Window
 from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Desk
 
@@ -200,7 +200,7 @@ def test_a_lost_lease_is_seen_before_anything_is_committed(stages: Stages) -> No
     assert not stage.path("0", TWT).exists()
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
 def test_a_full_disk_delays_without_blame(stages: Stages, tmp_path: Path, number: int) -> None:
     full = threading.Event()
     full.set()
@@ -286,12 +286,18 @@ def test_a_cap_stops_the_endpoint_and_nobody_is_blamed(stages: Stages, plan: Cre
 
 def test_an_outage_is_not_the_fault_of_any_user(stage: Stage) -> None:
     failures: list[str] = []
+    answered: list[str] = []
+    late: list[str] = []
     back = threading.Event()
 
     def down(endpoint: str, who: str, number: int) -> None:
-        if not back.is_set():
+        if not back.is_set() or (who == "0" and not answered):
             failures.append(who)
             raise Transient("no connection")
+        if who == "0" and len(late) < 4:
+            late.append(who)
+            raise Transient("the first failure of this user alone")
+        answered.append(who)
 
     stage.before_request = down
     users = [str(number) for number in range(4)]
@@ -307,6 +313,7 @@ def test_an_outage_is_not_the_fault_of_any_user(stage: Stage) -> None:
 
     stage.work(then_back, seconds=60)
     told = stage.snapshot()
+    assert len(late) == 4
     assert told.counters["users.done"] == 4
     assert told.counters.get("users.dead", 0) == 0
 
@@ -396,3 +403,52 @@ def test_a_damaged_final_is_not_overwritten(stage: Stage) -> None:
     stage.work()
     assert path.read_bytes() == damaged
     assert stage.snapshot().counters["users.dead"] == 1
+
+
+def test_a_job_that_met_no_page_leaves_no_part(stage: Stage) -> None:
+    failures: list[str] = []
+
+    def down(endpoint: str, who: str, number: int) -> None:
+        if len(failures) < 40:
+            failures.append(who)
+            raise Transient("no connection")
+
+    stage.before_request = down
+    stage.admit("0", "1")
+    stage.work()
+    assert stage.snapshot().counters["users.done"] == 2
+    assert stage.parts() == []
+
+
+def test_an_analyzer_that_met_no_answer_leaves_no_part(stages: Stages) -> None:
+    stage = stages(source_name="twitter_v1", kinds=(FOLLOWER, ANALYZER))
+    failures: list[str] = []
+
+    def down(endpoint: str, who: str, number: int) -> None:
+        if endpoint == "profiles" and len(failures) < 20:
+            failures.append(who)
+            raise Transient("no connection")
+
+    stage.before_request = down
+    stage.admit("0")
+    stage.work()
+    assert len(failures) == 20
+    assert len(stage.lines("0", USR)) == len(stage.lines("0", FWS))
+    assert stage.parts() == []
+
+
+def test_a_worker_that_lost_its_job_while_it_parks_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong: list[str] = []
+    monkeypatch.setattr("twittomatic.worker.log.exception", lambda event, **more: wrong.append(event))
+
+    def lose(endpoint: str, who: str, number: int) -> None:
+        if number == 1:
+            stage.client.zrem(stage.keys.leases, f"{TIMELINE}:0")
+            stage.client.hset(stage.keys.job(TIMELINE, "0"), "state", "parked")
+            raise Limited("too many", until=stage.clock.now() + 0.2)
+
+    stage.before_request = lose
+    stage.admit("0")
+    stage.admit("1")
+    stage.work(lambda: stage.path("1", TWT).exists())
+    assert wrong == []

@@ -152,10 +152,10 @@ def test_a_crawl_is_measured_between_its_first_and_its_last_page() -> None:
     assert found.cpu_ms_per_page("workers") == pytest.approx(5.0)
 
 
-@pytest.mark.parametrize("pages", [[], [0, 0], [3, 9]])
-def test_a_crawl_that_was_hardly_seen_is_no_measurement(pages: list[int]) -> None:
+@pytest.mark.parametrize(("pages", "why"), [([], "ended before"), ([0, 0], "ended before"), ([3, 9], "only 6 pages")])
+def test_a_crawl_that_was_hardly_seen_is_no_measurement(pages: list[int], why: str) -> None:
     looks = [Look(float(at), count, count, {}) for at, count in enumerate(pages)]
-    with pytest.raises(RuntimeError, match="page"):
+    with pytest.raises(RuntimeError, match=why):
         _between(looks, stored=0)
 
 

@@ -76,11 +76,11 @@ class Analyzer:
         lines: list[bytes] = []
         reasons: dict[str, str] = {}
         if lookups:
-            if not desk.drafts:
-                self._open_lookups(desk)
             page = desk.ask(
                 PROFILES_CALL, LOOKUP_CALLS, lambda credential: desk.source.profiles(lookups, credential=credential)
             )
+            if not desk.drafts:
+                self._open_lookups(desk)
             profiles = profiles | {item.id: item.line for item in page.items}
             gone = {missing.id: missing.reason for missing in page.missing}
             untold = {id_ for id_, reason in gone.items() if reason == UNAVAILABLE}

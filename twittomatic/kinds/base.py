@@ -183,7 +183,10 @@ class Desk:
             self.archive.publish(self.user, extents[suffix])
 
     def close(self) -> None:
-        """Close the parts; what is committed stays in them."""
-        for draft in self.drafts.values():
-            draft.close()
+        """Close the parts; what is written stays in them, those without a byte are forgotten."""
+        for suffix, draft in self.drafts.items():
+            if draft.extent.length or suffix in self.job.extents:
+                draft.close()
+            else:
+                self.archive.discard(draft)
         self.drafts.clear()
