@@ -30,7 +30,7 @@ TWITTOMATIC_<NAME> in the environment and the options of a command come before w
 # CREDENTIALS_FILE = "credentials.toml"
 # CONTACT = "you@example.org"
 
-# Processes of this machine, jobs in hand of each, gzip level 0 to 3.
+# Processes of this machine, jobs in hand of each, gzip level 1 to 9.
 # WORKERS = 2
 # THREADS = 8
 # COMPRESSION = 2

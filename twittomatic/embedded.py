@@ -224,11 +224,21 @@ class EmbeddedRedis:
             self._lock.release()
             raise
         self._server = server
+        self._tell()
+        return server.url
+
+    def restart(self) -> None:
+        """Start it again after it ended by itself, with all that it had acknowledged."""
+        self.server.start()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Write down where it is, for other processes of this user."""
+        server = self.server
         about = {"pid": server.pid, "started": process_started(server.pid), "host": socket.gethostname()}
         write_private(
-            self.folder / ADDRESS_FILE, ujson.dumps({**about, "port": server.port, "password": password}) + "\n"
+            self.folder / ADDRESS_FILE, ujson.dumps({**about, "port": server.port, "password": server.password}) + "\n"
         )
-        return server.url
 
     @property
     def server(self) -> RedisProcess:

@@ -4,9 +4,10 @@ children, and one view of it all. Whatever dies is started again; when this proc
 from __future__ import annotations
 
 import itertools
+import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +23,10 @@ from twittomatic.config import Settings
 from twittomatic.embedded import EmbeddedRedis
 from twittomatic.errors import StateUnavailable, TwittomaticError
 from twittomatic.job import TWT, UPDATE
+from twittomatic.kinds import KINDS
 from twittomatic.lifecycle import FolderLock, Stopper
 from twittomatic.sources import SEED_FORMS
+from twittomatic.sources.base import PROFILES_CALL
 from twittomatic.state.snapshot import Snapshot
 from twittomatic.wiring import Wiring
 
@@ -39,6 +42,7 @@ START_SECONDS = 30.0
 SWEEP_SECONDS = 1.0
 RESPAWN_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 RESPAWN_LIMIT = 20
+STUCK_SECONDS = 3.0
 STAYS_SECONDS = 10.0
 """A child that lived for so long is not one that cannot start."""
 KEPT_FOLDER = ".seeds"
@@ -101,6 +105,8 @@ class Local:
     _posts: list[Post] = field(default_factory=list)
     _token: str = ""
     _redis_starts: int = 0
+    stuck: str = ""
+    _stuck_since: float | None = None
     _master: Child = field(init=False)
 
     def run(self, watch: Callable[[Snapshot], None]) -> Snapshot:
@@ -186,10 +192,13 @@ class Local:
         environment = self.settings.environment()
         if self._token:
             environment["TWITTOMATIC_BEARER"] = self._token
-        master = ["master", "--standby", *(["--retry"] if self.plan.retry else [])]
+        lifted = self.wiring.lift_stops()
+        if lifted:
+            self.say("Credentials that had been taken out are tried again.")
+        master = ["master", "--standby", "--run", secrets.token_hex(8), *(["--retry"] if self.plan.retry else [])]
         master += [str(seeds_path)] if seeds_path else []
         self._master = Child(master, "master", environment=environment)
-        self.wiring.release_dead_workers()
+        self._release_dead_workers()
         workers = [Child(["worker", name], f"worker {name}", environment=environment) for name in self._free_names()]
         stack.callback(lambda: stop_all([self._master, *workers], self.settings.DRAIN_SECONDS))
         for child in (self._master, *workers):
@@ -202,6 +211,8 @@ class Local:
             self._keep_running()
             snapshot = self._look(snapshot)
             watch(snapshot)
+            if self._is_stuck(snapshot):
+                break
             self.stopper.wait(LOOK_SECONDS)
         stop_all([self._master, *workers], self.settings.DRAIN_SECONDS)
         if self.redis is not None:
@@ -222,12 +233,44 @@ class Local:
         names = (f"{stem}-{number}" for number in itertools.count(1))
         return list(itertools.islice((name for name in names if name not in taken), self.settings.WORKERS))
 
+    def _is_stuck(self, snapshot: Snapshot) -> bool:
+        """Whether all that is left waits for somebody to act, for some seconds already; ``stuck`` says for what."""
+        waits = list(self._hopeless(snapshot))
+        if not waits or snapshot.loading is not None:
+            self._stuck_since = None
+            return False
+        now = time.monotonic()
+        self._stuck_since = self._stuck_since or now
+        if now - self._stuck_since < STUCK_SECONDS:
+            return False
+        self.stuck = "; ".join(waits)
+        return True
+
+    def _hopeless(self, snapshot: Snapshot) -> Iterator[str]:
+        """Why each kind that has work can never begin it as things are; nothing where some kind can go on."""
+        reasons = []
+        for kind, held in snapshot.kinds.items():
+            wait = snapshot.waits.get(KINDS[kind].endpoint or PROFILES_CALL)
+            if held.running or held.delayed:
+                return
+            if held.waiting and (wait is None or wait.until is not None):
+                return
+            if held.waiting and wait is not None:
+                reasons.append(f"{kind}: {wait.endpoint} is {wait.reason}")
+        yield from reasons
+
     def _look(self, last: Snapshot) -> Snapshot:
         try:
             return self.wiring.snapshot()
         except StateUnavailable as error:
             log.warning("Redis is away", why=str(error))
             return last
+
+    def _release_dead_workers(self) -> None:
+        try:
+            self.wiring.release_dead_workers()
+        except StateUnavailable as error:
+            log.warning("what dead workers held waits for its lease", why=str(error))
 
     def _restart_redis(self, redis: EmbeddedRedis) -> None:
         """The private server ended: start it again where the others look for it, with all that it had acknowledged."""
@@ -237,7 +280,7 @@ class Local:
         self._redis_starts += 1
         if self._redis_starts > RESPAWN_LIMIT:
             raise StateUnavailable(f"the private Redis server does not stay: {report}")
-        redis.server.start()
+        redis.restart()
         if redis.url != url:
             raise StateUnavailable("another program took the private Redis server's port; start the crawl again")
 
@@ -253,7 +296,7 @@ class Local:
             if status == 2:
                 raise Failed(post.child)
             if post.due == 0.0:
-                self.wiring.release_dead_workers()
+                self._release_dead_workers()
                 log.error("a process ended", process=post.child.name, report=post.child.report())
                 self.say(f"{post.child.report().splitlines()[0]}; starting it again")
                 post.ended(now)

@@ -8,34 +8,37 @@ from pathlib import Path
 
 import ujson
 
-from twittomatic.sources.base import Page
+from twittomatic import logs
+from twittomatic.sources.base import UNAVAILABLE, Page
+
+log = logs.get(__name__)
 
 FILE_NAME = ".names.jsonl"
 
 
 class Names:
     """An append-only file of answers, one JSON object a line: name, id or the reason why there is none, and the
-    profile's exact bytes. A line cut by a crash is dropped when the file is opened."""
+    profile's exact bytes. Lines are only ever appended, so two masters cannot damage each other's."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         self._ids: dict[str, str] = {}
         self._reasons: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        self._length = self._load()
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._load()
 
-    def _load(self) -> int:
-        """Read the whole lines; the length of what is whole."""
-        length = 0
+    def _load(self) -> None:
+        """Read the whole lines. What a crash left of a line is ended, so that the next one stands alone."""
+        line = b"\n"
         with self._path.open("rb") as stream:
             for line in stream:
-                if not line.endswith(b"\n"):
-                    break
-                self._learn(ujson.loads(line))
-                length += len(line)
-        os.ftruncate(self._file, length)
-        return length
+                try:
+                    self._learn(ujson.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    log.warning("a line of the kept names cannot be read: those names are asked for again")
+        if not line.endswith(b"\n"):
+            os.write(self._file, b"\n")
 
     def _learn(self, answer: dict[str, str]) -> None:
         name = answer["name"].casefold()
@@ -61,12 +64,14 @@ class Names:
 
     def keep(self, asked: Sequence[str], page: Page, names_of: dict[str, str], at: int) -> None:
         """Keep one answer, durably. names_of: folded name by id, as the profiles tell; what is neither there nor in
-        ``page.missing`` counts as not found."""
+        ``page.missing`` counts as not found; of what was unavailable nothing is kept: it may be asked again."""
         lines: list[bytes] = []
         reasons = {missing.id.casefold(): missing.reason for missing in page.missing}
         profiles = {names_of[item.id]: item for item in page.items if item.id in names_of}
         for name in asked:
             item = profiles.get(name.casefold())
+            if reasons.get(name.casefold()) == UNAVAILABLE:
+                continue
             if item is None:
                 answer = {"name": name, "gone": reasons.get(name.casefold(), "not_found"), "at": at}
                 lines.append(ujson.dumps(answer).encode())
@@ -76,9 +81,8 @@ class Names:
         block = b"".join(line + b"\n" for line in lines)
         written = 0
         while written < len(block):
-            written += os.pwrite(self._file, block[written:], self._length + written)
+            written += os.write(self._file, block[written:])
         os.fsync(self._file)
-        self._length += len(block)
         for line in lines:
             self._learn(ujson.loads(line))
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import sys
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ def survey(path: Path, parse: Parser, *, strict: bool = False) -> Survey:
     """Read a seeds file once and count. SeedsError when nothing in it is a user, or when strict and a line is bad."""
     found = Survey(path)
     digest = hashlib.blake2b(digest_size=16)
-    seen: set[int] = set()
+    seen = _Distinct()
     for number, text in lines(path):
         try:
             seed = parse(text)
@@ -68,10 +69,9 @@ def survey(path: Path, parse: Parser, *, strict: bool = False) -> Survey:
             continue
         key = hashlib.blake2b(f"{seed.id}@{seed.name.casefold()}".encode(), digest_size=8).digest()
         digest.update(key)
-        before = len(seen)
-        seen.add(int.from_bytes(key, "big"))
-        found.good += len(seen) > before
-        found.doubles += len(seen) == before
+        seen.add(key)
+    found.good = seen.count()
+    found.doubles = seen.added - found.good
     found.digest = digest.hexdigest()
     if found.bad and strict:
         raise SeedsError(
@@ -84,13 +84,26 @@ def survey(path: Path, parse: Parser, *, strict: bool = False) -> Survey:
     return found
 
 
-def read(path: Path, parse: Parser, *, start: int = 0) -> Iterator[tuple[int, Seed]]:
-    """(line number, user) of every good line after line ``start``."""
-    for number, text in lines(path):
-        if number <= start:
-            continue
+class _Distinct:
+    """Counts distinct keys of 8 bytes in about 8 bytes each: sorted into 256 arrays by their first byte."""
+
+    def __init__(self) -> None:
+        self._parts = [array("Q") for _ in range(256)]
+        self.added = 0
+
+    def add(self, key: bytes) -> None:
+        self._parts[key[0]].append(int.from_bytes(key, "big"))
+        self.added += 1
+
+    def count(self) -> int:
+        return sum(len(set(part)) for part in self._parts)
+
+
+def read(path: Path, parse: Parser) -> Iterator[Seed]:
+    """The user of every good line."""
+    for _, text in lines(path):
         try:
-            yield number, parse(text)
+            yield parse(text)
         except ValueError:
             continue  # reported by the survey
 

@@ -26,7 +26,8 @@ from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Services
 from twittomatic.kinds.calls import Calls, Health
 from twittomatic.lifecycle import is_alive, machine, process_started
-from twittomatic.master import FileSeeds, HeldSeeds, Master, SeedList, Wish
+from twittomatic.loading import HELD_DIGEST, FileSeeds, HeldSeeds, Loader, SeedList
+from twittomatic.master import Master, Wish
 from twittomatic.names import Names
 from twittomatic.policy import Policy
 from twittomatic.sources import SEED_FORMS, SOURCES, make_source
@@ -272,21 +273,30 @@ class Wiring:
         had = Crawl(self._engine, self.keys).settings()
         buckets = int(had.get("buckets", settings.BUCKETS or max(1, -(-settings.EXPECT // IDS_PER_BUCKET))))
         main = Caller(name, "main")
+        frontier = Frontier(self._engine, self.keys, main, buckets=buckets)
         return Master(
             name=settings.CRAWL,
             identity=f"{name}-{main.start}",
             info=self.identity(),
             crawl=Crawl(self._engine, self.keys, main),
-            frontier=Frontier(self._engine, self.keys, main, buckets=buckets),
+            frontier=frontier,
             leader=Leader(self._engine, self.keys, Caller(name, "rounds")),
-            source=self.source(credentials),
-            calls=self.calls(main, credentials, stop, Health()),
-            names=lambda: Names(settings.OUTPUT_DIRECTORY),
+            archive=self.archive(),
+            loader=Loader(
+                crawl=Crawl(self._engine, self.keys, main),
+                frontier=frontier,
+                source=self.source(credentials),
+                calls=self.calls(main, credentials, stop, Health()),
+                names=lambda: Names(settings.OUTPUT_DIRECTORY),
+                clock=self.clock,
+                stop=stop,
+            ),
             folder=settings.OUTPUT_DIRECTORY,
             frontier_name=settings.FRONTIER_NAME,
             clock=self.clock,
             stop=stop,
             verified_dead=lambda held: died_here(held.info),
+            stored=self.stored_wish,
             shape={
                 "buckets": buckets,
                 "lease_seconds": settings.LEASE_SECONDS,
@@ -296,7 +306,34 @@ class Wiring:
             standby=standby,
         )
 
-    def wish(self, seeds_path: Path | None, *, strict: bool = False, retry: bool = False) -> Wish:
+    def stored_wish(self, shared: Mapping[str, str]) -> Wish:
+        """What a crawl's settings tell of its last call; without seeds where their file is gone or another one."""
+        path, digest = shared.get("seeds_path", ""), shared.get("seeds_digest", "")
+        chosen: SeedList | None = None
+        if digest == HELD_DIGEST:
+            chosen = HeldSeeds(self.archive())
+        elif path and Path(path).exists() and seeds.survey(Path(path), self.seed_form()).digest == digest:
+            chosen = FileSeeds(Path(path), digest, self.seed_form())
+        kinds = [kind for kind in shared.get("kinds", "").split(",") if kind]
+        return Wish(
+            kinds,
+            shared.get("traversal", ""),
+            int(shared.get("max_users", "0")),
+            chosen,
+            path,
+            run=shared.get("run", ""),
+        )
+
+    def lift_stops(self) -> int:
+        """Try every credential again that was taken out until somebody acts; how many."""
+        budget = Budget(self._engine, self.keys, Caller("lift", "0"))
+        stopped = [row for row in budget.windows() if row.blocked and row.blocked_until is None]
+        for row in stopped:
+            budget.lift(row.endpoint, row.credential)
+            budget.lift(None, row.credential)
+        return len(stopped)
+
+    def wish(self, seeds_path: Path | None, *, strict: bool = False, retry: bool = False, run: str = "") -> Wish:
         """What the settings and a seeds file ask of the crawl; without a file the last one, or for updates everybody
         who is held. SeedsError."""
         settings = self.settings
@@ -313,7 +350,7 @@ class Wiring:
                 raise SeedsError(f"{settings.OUTPUT_DIRECTORY} holds no timeline to update", "name a seeds file")
             chosen = HeldSeeds(self.archive())
         kept_path = str(path.absolute()) if path else ""
-        return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, kept_path, retry)
+        return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, kept_path, retry, run)
 
 
 def died_here(info: Mapping[str, Any]) -> bool:

@@ -27,6 +27,8 @@ IDLE_SECONDS = 1.0
 DELAY_SECONDS = 30.0
 MOST_DELAY_SECONDS = 3600.0
 DELAYS_BEFORE_DEATH = 6
+DELAYS_OF_AN_OUTAGE = 24
+"""Delays of one job before it is dead: about half an hour, and about 18 hours while nothing works for anybody."""
 DISK_DELAY_SECONDS = 30.0
 OUTAGE_PAUSE_SECONDS = 5.0
 REDIS_PAUSE_SECONDS = 1.0
@@ -179,6 +181,7 @@ class Worker:
             self._attempt(desk)
         except Fenced as error:
             log.warning("job lost to another worker", kind=job.kind, user=job.user, why=str(error))
+            services.calls.give(job.grant)
         finally:
             desk.close()
 
@@ -214,23 +217,25 @@ class Worker:
             self._bury(desk, "cursor refused", error.detail)
         except OSError as error:
             desk.close()
-            if error.errno not in DISK_ERRORS:
-                raise
             log.error("the archive cannot be written", kind=job.kind, user=job.user, why=str(error))
-            queue.delay(job, DISK_DELAY_SECONDS, reason=f"archive: {error.strerror}", counted=False)
+            is_disk = error.errno in DISK_ERRORS
+            if not is_disk and job.errors >= DELAYS_BEFORE_DEATH:
+                self._bury(desk, "file error", str(error))
+            else:
+                queue.delay(job, DISK_DELAY_SECONDS, reason=f"archive: {error.strerror}", counted=not is_disk)
         except Exception as error:
             log.exception("a bug ended a job", kind=job.kind, user=job.user)
             self._bury(desk, f"bug: {type(error).__name__}", traceback.format_exc()[-8000:])
 
     def _delay(self, desk: Desk, failing: Failing) -> None:
-        """Try the job again later, ever later; give it up when it alone keeps failing."""
+        """Try the job again later, ever later; give it up when it keeps failing, much later when nothing works."""
         job, error = desk.job, failing.error
-        if job.errors >= DELAYS_BEFORE_DEATH and not self.health.is_outage:
+        if job.errors >= (DELAYS_OF_AN_OUTAGE if self.health.is_outage else DELAYS_BEFORE_DEATH):
             self._bury(desk, "keeps failing", error.detail)
             return
         seconds = min(DELAY_SECONDS * 2**job.errors, MOST_DELAY_SECONDS)
         log.info("delayed", kind=job.kind, user=job.user, seconds=seconds, why=error.detail)
-        desk.services.queue.delay(job, seconds, reason=error.detail, counted=not self.health.is_outage)
+        desk.services.queue.delay(job, seconds, reason=error.detail)
 
     def _bury(self, desk: Desk, reason: str, sample: str) -> None:
         """The job cannot go on without a person."""

@@ -16,7 +16,8 @@ from twittomatic import master as module
 from twittomatic import seeds
 from twittomatic.errors import Deposed, InUse, Limited, SeedsError, Transient, UnknownBody
 from twittomatic.job import ANALYZER, FOLLOWER, TIMELINE
-from twittomatic.master import FileSeeds, HeldSeeds, Master, Wish
+from twittomatic.loading import FileSeeds, HeldSeeds, Loader
+from twittomatic.master import Master, Wish
 from twittomatic.names import Names
 from twittomatic.sources.x_seeds import parse_seed
 from twittomatic.state.crawl import Crawl
@@ -31,6 +32,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STANDBY_SECONDS", 0.02)
     monkeypatch.setattr(module, "TICK_SECONDS", 0.05)
     monkeypatch.setattr(module, "LEAD_SECONDS", 0.2)
+    monkeypatch.setattr("twittomatic.loading.LOOK_SECONDS", 0.2)
     monkeypatch.setattr("twittomatic.worker.IDLE_SECONDS", 0.05)
     monkeypatch.setattr("twittomatic.kinds.calls.FIRST_PAUSE_SECONDS", 0.001)
 
@@ -60,18 +62,28 @@ def make(stage: Stage, name: str = "m", **more: Any) -> Master:
     usual: dict[str, Any] = {
         "verified_dead": lambda held: False,
         "stop": stage.stop,
+        "stored": lambda shared: Wish(shared.get("kinds", "").split(","), shared.get("traversal", ""), 0, None),
         "shape": {"buckets": BUCKETS, "lease_seconds": 60, "max_attempts": 5, "id_form": "int64"},
     }
+    crawl = Crawl(stage.engine, stage.keys, main)
+    frontier = Frontier(stage.engine, stage.keys, main, buckets=BUCKETS)
     return Master(
         name="c",
         identity=f"{name}-1",
         info={"pid": 1, "host": name},
-        crawl=Crawl(stage.engine, stage.keys, main),
-        frontier=Frontier(stage.engine, stage.keys, main, buckets=BUCKETS),
+        crawl=crawl,
+        frontier=frontier,
         leader=Leader(stage.engine, stage.keys, Caller(name, "rounds")),
-        source=services.source,
-        calls=services.calls,
-        names=lambda: Names(stage.root),
+        archive=services.archive,
+        loader=Loader(
+            crawl=crawl,
+            frontier=frontier,
+            source=services.source,
+            calls=services.calls,
+            names=lambda: Names(stage.root),
+            clock=stage.clock,
+            stop=stage.stop,
+        ),
         folder=stage.root,
         frontier_name="frontier",
         clock=stage.clock,
@@ -124,7 +136,7 @@ def test_a_crawl_is_led_to_its_end_and_then_there_is_nothing_to_do(
 def test_an_interrupted_load_goes_on_where_it_stood(
     stage: Stage, write: Callable[..., FileSeeds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LOAD_LINES", 3)
+    monkeypatch.setattr("twittomatic.loading.LOAD_LINES", 3)
     wanted = write(*(str(number) for number in range(11)), "# end", "5")
     wish = Wish([TIMELINE], "default", 0, wanted)
     master = make(stage)
@@ -150,11 +162,11 @@ def test_an_interrupted_load_goes_on_where_it_stood(
     assert blocks == [["0", "1", "2"], ["3", "4", "5"]]
 
 
-def test_other_seeds_are_loaded_from_their_start(
+def test_other_seeds_come_behind_those_that_are_not_loaded_to_their_end(
     stage: Stage, write: Callable[..., FileSeeds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A load of one file that was interrupted says nothing about where to begin in another file."""
-    monkeypatch.setattr(module, "LOAD_LINES", 3)
+    """Nobody of the first file is forgotten, and its place says nothing about where to begin in the other one."""
+    monkeypatch.setattr("twittomatic.loading.LOAD_LINES", 3)
     master = make(stage)
     admit = master.frontier.admit
 
@@ -164,13 +176,16 @@ def test_other_seeds_are_loaded_from_their_start(
         return admit(ids, *words, **more)
 
     monkeypatch.setattr(master.frontier, "admit", once)
-    assert master.run(Wish([TIMELINE], "default", 0, write(*map(str, range(9))))) == "stopped"
+    first = Wish([TIMELINE], "default", 0, write(*map(str, range(9))))
+    assert master.run(first) == "stopped"
     assert stage.snapshot().loading == "3"
     stage.stop.clear()
     other = write("20", "21", "22", "23", name="other.txt")
-    assert lead(stage, Wish([TIMELINE], "default", 0, other)) == "done"
+    with pytest.raises(SeedsError, match="not loaded to their end"):
+        lead(stage, Wish([TIMELINE], "default", 0, other))
+    assert lead(stage, Wish([TIMELINE], "default", 0, other), stored=lambda _: first) == "done"
     crawled = {path.stem for path in stage.root.glob("[0-9]*/*.twt")}
-    assert crawled == {"0", "1", "2", "20", "21", "22", "23"}
+    assert crawled == {*map(str, range(9)), "20", "21", "22", "23"}
 
 
 def test_without_seeds_there_is_an_error(stage: Stage) -> None:
@@ -298,7 +313,7 @@ class TestLead:
 def test_a_kind_that_is_added_to_an_interrupted_crawl_reaches_those_who_were_done(
     stage: Stage, write: Callable[..., FileSeeds], monkeypatch: pytest.MonkeyPatch, loaded: bool
 ) -> None:
-    monkeypatch.setattr(module, "LOAD_LINES", 3)
+    monkeypatch.setattr("twittomatic.loading.LOAD_LINES", 3)
     wanted = write(*(str(number) for number in range(7)))
     stop = threading.Event()
 
@@ -308,7 +323,7 @@ def test_a_kind_that_is_added_to_an_interrupted_crawl_reaches_those_who_were_don
             stage.stop.set()
 
     if not loaded:
-        monkeypatch.setattr(module, "LOAD_LINES", 2)
+        monkeypatch.setattr("twittomatic.loading.LOAD_LINES", 2)
     stage.before_request = halt
     with stage.working():
         assert make(stage, stop=stop).run(Wish([TIMELINE], "default", 0, wanted)) == "stopped"

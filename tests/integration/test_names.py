@@ -14,7 +14,8 @@ from tests.integration.stage import Stage, Stages
 from tests.integration.test_master import make
 from twittomatic import seeds
 from twittomatic.job import TIMELINE
-from twittomatic.master import FileSeeds, Wish
+from twittomatic.loading import FileSeeds
+from twittomatic.master import Wish
 from twittomatic.names import FILE_NAME
 from twittomatic.sources.x_seeds import parse_seed
 

@@ -69,6 +69,7 @@ class Books:
         self.given: list[Grant] = []
         self.settled: list[Settled] = []
         self.stopped: list[tuple[str | None, str, str]] = []
+        self.stopped_until: list[float | None] = []
 
     def take(self, endpoint: str, calls: int, credentials: Sequence[str]) -> Grant | Wait:
         self.taken.append((endpoint, calls))
@@ -82,8 +83,9 @@ class Books:
             Settled(credential, windows, dict(more["charge"]), more["exhausted_until"], more["answered"])
         )
 
-    def stop(self, endpoint: str | None, credential: str, reason: str) -> None:
+    def stop(self, endpoint: str | None, credential: str, reason: str, until: float | None = None) -> None:
         self.stopped.append((endpoint, credential, reason))
+        self.stopped_until.append(until)
 
 
 def grant(calls: int = 4, credential: str = "a", endpoint: str = "timeline") -> Grant:
@@ -188,15 +190,23 @@ def test_the_server_says_how_long_to_pause() -> None:
 
 def test_a_lasting_fault_fails_and_counts_towards_an_outage() -> None:
     desk = Desk(grant(16))
-    for number in range(module.FAILURES_OF_AN_OUTAGE):
+    for number in range(module.USERS_OF_AN_OUTAGE):
         assert not desk.health.is_outage
         with pytest.raises(Failing) as caught:
             desk.ask(Transient("down"), who=str(number))
         assert caught.value.error.detail == "down"
     assert desk.health.is_outage
-    assert len(desk.used) == module.FAILURES_OF_AN_OUTAGE * module.TRIES_IN_PLACE
-    assert desk.books.given == [grant(16 - module.TRIES_IN_PLACE)] * module.FAILURES_OF_AN_OUTAGE
+    assert len(desk.used) == module.USERS_OF_AN_OUTAGE * module.TRIES_IN_PLACE
+    assert desk.books.given == [grant(16 - module.TRIES_IN_PLACE)] * module.USERS_OF_AN_OUTAGE
     desk.ask(PAGE)
+    assert not desk.health.is_outage
+
+
+def test_one_user_who_always_fails_is_no_outage() -> None:
+    desk = Desk(grant(64))
+    for _ in range(3 * module.USERS_OF_AN_OUTAGE):
+        with pytest.raises(Failing):
+            desk.ask(Transient("down"), who="12")
     assert not desk.health.is_outage
 
 
@@ -225,6 +235,7 @@ def test_a_cap_stops_the_credential_there_and_another_goes_on(error: SourceError
     _, left = desk.ask(error, PAGE)
     assert left == grant(3, "b")
     assert desk.books.stopped == [("timeline", "a", reason)]
+    assert NOW < (desk.books.stopped_until[0] or 0) <= NOW + module.DAY_SECONDS
     assert not desk.health.is_outage
 
 
@@ -233,6 +244,18 @@ def test_one_refusal_may_be_the_users_own_state() -> None:
     with pytest.raises(Failing):
         desk.ask(CredentialRefused("401", status=401), who="12")
     assert desk.books.stopped == []
+    assert len(desk.used) == 1, "it is not asked again at once"
+
+
+def test_one_user_refused_three_times_takes_the_credential_out() -> None:
+    desk = Desk(grant(16), grant(16), grant(16), Wait("timeline", None, "refused"))
+    for _ in range(module.REFUSALS_OF_A_USER - 1):
+        with pytest.raises(Failing):
+            desk.ask(CredentialRefused("401"), who="12")
+        assert desk.books.stopped == []
+    with pytest.raises(Waiting):
+        desk.ask(CredentialRefused("401"), who="12")
+    assert desk.books.stopped == [(None, "a", "refused: 401")]
 
 
 def test_refusals_of_two_users_take_the_credential_out() -> None:

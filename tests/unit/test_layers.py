@@ -16,6 +16,7 @@ LAYERS = (
     ("local", "doctor"),
     ("wiring",),
     ("master", "worker", "watch", "streaming", "tracker", "web", "emulator"),
+    ("loading",),
     ("kinds", "seeds", "names"),
     ("state", "sources", "archive", "bus", "embedded"),
     ("events", "policy", "children"),

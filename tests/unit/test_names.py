@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from twittomatic.names import FILE_NAME, Names
-from twittomatic.sources.base import Item, Missing, Page
+from twittomatic.sources.base import UNAVAILABLE, Item, Missing, Page
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_a_next_process_reads_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30])
-def test_a_line_cut_by_a_crash_is_dropped(tmp_path: Path, cut: int) -> None:
+def test_a_line_cut_by_a_crash_spoils_no_other(tmp_path: Path, cut: int) -> None:
     first = Names(tmp_path)
     for name, id_ in (("ada", "12"), ("bob", "13")):
         first.keep([name], *answer(**{name: id_}), 1)
@@ -76,10 +76,28 @@ def test_a_line_cut_by_a_crash_is_dropped(tmp_path: Path, cut: int) -> None:
     path.write_bytes(path.read_bytes()[:-cut])
     second = Names(tmp_path)
     assert second.id_of("ada") == "12"
-    assert second.unknown(["ada", "bob"]) == ["bob"]
-    second.keep(["bob"], *answer(bob="13"), 2)
+    assert second.unknown(["ada", "bob"]) == (["bob"] if cut > 1 else []), "only the line's end was cut"
+    second.keep(["eve"], *answer(eve="14"), 2)
     second.close()
-    assert [line["name"] for line in lines(tmp_path)] == ["ada", "bob"]
+    third = Names(tmp_path)
+    assert (third.id_of("ada"), third.id_of("eve")) == ("12", "14")
+    assert third.id_of("bob") == (None if cut > 1 else "13")
+    third.close()
+
+
+def test_two_masters_do_not_damage_each_others_lines(tmp_path: Path) -> None:
+    late, now = Names(tmp_path), Names(tmp_path)
+    now.keep(["ada"], *answer(ada="12"), 1)
+    late.keep(["bob"], *answer(bob="13"), 1)
+    now.keep(["eve"], *answer(eve="14"), 1)
+    assert [line["name"] for line in lines(tmp_path)] == ["ada", "bob", "eve"]
+    late.close()
+    now.close()
+
+
+def test_what_was_unavailable_is_asked_for_again(names: Names) -> None:
+    names.keep(["ada", "bob"], Page([], None, missing=[Missing("Ada", UNAVAILABLE)]), {}, 1)
+    assert names.unknown(["ada", "bob"]) == ["ada"]
 
 
 def test_a_name_that_somebody_has_by_now_replaces_the_reason(names: Names) -> None:

@@ -29,6 +29,7 @@ from twittomatic.cli.options import (
 )
 from twittomatic.cli.progress import Progress
 from twittomatic.config import Settings
+from twittomatic.errors import UserError
 from twittomatic.job import UPDATE
 from twittomatic.lifecycle import Stopper
 from twittomatic.local import Local, Plan
@@ -61,10 +62,13 @@ def crawl(seeds_file: str | None, strict: bool, adopt: bool, retry: bool, as_jso
     document = summary.document(
         last, settings.OUTPUT_DIRECTORY, time.monotonic() - began, local.survey, is_twin=local.uses_twin
     )
+    document["stopped_because"] = local.stuck or None
     if as_json:
         click.echo(ujson.dumps(document, escape_forward_slashes=False))
     else:
         click.echo(f"{summary.words(document)}\nNext: {_next(document, settings, seeds_file)}")
+    if local.stuck:
+        raise UserError(f"nothing can go on: {local.stuck}", "mend the credentials (`twittomatic doctor`), start again")
     raise SystemExit(stopper.exit_status)
 
 

@@ -37,8 +37,11 @@ ROWS = (REDIS_URL, OUTPUT, CRAWL, SOURCE, API_URL, TRAVERSAL, MAX_USERS, EXPECT)
 @click.option("--strict", is_flag=True, help="Refuse to start when a line of SEEDS is bad.")
 @click.option("--adopt", is_flag=True, help="Take over an output folder that belongs to another crawl.")
 @click.option("--retry", is_flag=True, help="Try the jobs again that were given up.")
+@click.option("--run", default="", hidden=True, help="The call that this process belongs to.")
 @click.option("--standby", is_flag=True, help="Wait while another master leads, and take over when it is gone.")
-def master(seeds_file: str | None, strict: bool, adopt: bool, retry: bool, standby: bool, **values: Any) -> None:
+def master(
+    seeds_file: str | None, strict: bool, adopt: bool, retry: bool, run: str, standby: bool, **values: Any
+) -> None:
     """Load SEEDS, keep the crawl going, and write the frontier when nothing is left.
 
     SEEDS is a file (or - for standard input) with an id, an @name or a profile address a line. Without it the crawl
@@ -58,9 +61,13 @@ def master(seeds_file: str | None, strict: bool, adopt: bool, retry: bool, stand
             end_with_parent(stopper, ORPHAN_SECONDS)
         wiring.policy()
         wiring.engine().prepare()
+        if not has_parent() and wiring.lift_stops():
+            click.echo("Credentials that had been taken out are tried again.", err=True)
         files = wiring.archive()
         files.check()
         files.claim_folder(settings.NAMESPACE, settings.CRAWL, adopt=adopt)
-        ended = wiring.master(stopper.event, standby=standby).run(wiring.wish(path, strict=strict, retry=retry))
+        ended = wiring.master(stopper.event, standby=standby).run(
+            wiring.wish(path, strict=strict, retry=retry, run=run)
+        )
         if not has_parent():
             click.echo(f"master: {ended}", err=True)

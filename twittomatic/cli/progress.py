@@ -82,6 +82,9 @@ def waits(snapshot: Snapshot) -> Iterable[str]:
         until = "until somebody acts" if wait.until is None else f"until {clock(wait.until)}"
         left = "" if wait.until is None else f" ({duration(max(wait.until - snapshot.at, 0))})"
         yield f"{' and '.join(kinds)} wait: {endpoint} is {wait.reason} {until}{left}"
+    for kind in ORDER:
+        if snapshot.kinds[kind].delayed:
+            yield f"{kind}: {snapshot.kinds[kind].delayed:,} users are tried again later, after failures (see the logs)"
     note = snapshot.settings.get("note")
     if note:
         until_note = float(snapshot.settings.get("note_until", "0") or 0)

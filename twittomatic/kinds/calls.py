@@ -27,10 +27,14 @@ log = logs.get(__name__)
 TRIES_IN_PLACE = 4
 """Requests for one page before the job is delayed."""
 FIRST_PAUSE_SECONDS = 0.2
-REFUSALS_BEFORE_STOP = 2
-"""Refusals in a row, of different users, that take a credential out: one may be the user's own state."""
-FAILURES_OF_AN_OUTAGE = 3
-"""Failed jobs in a row, over all threads of a process, after which the network counts as down."""
+USERS_OF_A_REFUSAL = 2
+REFUSALS_OF_A_USER = 3
+"""Refusals in a row that take a credential out: for two users, or for one user three times."""
+USERS_OF_AN_OUTAGE = 3
+"""Users whose calls failed, with none that worked in between, after which the network counts as down."""
+DAY_SECONDS = 86_400.0
+CREDITS_SECONDS = 900.0
+"""How long an account without credits is left alone; a usage cap is tried again on the next UTC day."""
 LIMITS_IN_A_ROW = 8
 """Limited answers with fresh grants before the caller waits: a server that lies about its windows is not hammered."""
 
@@ -62,31 +66,31 @@ class Health:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._refusals: dict[str, set[str]] = {}
-        self._failures = 0
+        self._refusals: dict[str, list[str]] = {}
+        self._failing: set[str] = set()
 
-    def refused(self, credential: str, who: str) -> int:
-        """Users in a row for whom this credential was refused."""
+    def is_refused(self, credential: str, who: str) -> bool:
+        """Note a refusal; whether the credential is to blame: two users in a row, or one three times."""
         with self._lock:
-            users = self._refusals.setdefault(credential, set())
-            users.add(who)
-            return len(users)
+            users = self._refusals.setdefault(credential, [])
+            users.append(who)
+            return len(set(users)) >= USERS_OF_A_REFUSAL or len(users) >= REFUSALS_OF_A_USER
 
     def worked(self, credential: str) -> None:
         """The network answered with this credential."""
         with self._lock:
             self._refusals.pop(credential, None)
-            self._failures = 0
+            self._failing.clear()
 
-    def failed(self) -> None:
-        """A call failed as often as it may, for a reason that is not the user's."""
+    def failed(self, who: str) -> None:
+        """A call for this user failed as often as it may."""
         with self._lock:
-            self._failures += 1
+            self._failing.add(who)
 
     @property
     def is_outage(self) -> bool:
-        """Nothing worked for so long that the network is to blame: no job may be counted as failing for it."""
-        return self._failures >= FAILURES_OF_AN_OUTAGE
+        """Calls failed for several users and worked for nobody in between: the network is to blame, not they."""
+        return len(self._failing) >= USERS_OF_AN_OUTAGE
 
 
 class Calls:
@@ -120,10 +124,10 @@ class Calls:
         tries = limits = 0
         while True:
             if self._stop.is_set():
-                self._give(grant)
+                self.give(grant)
                 raise Stopped("asked to stop")
             if grant is None or grant.calls < 1 or grant.endpoint != endpoint:
-                self._give(grant)
+                self.give(grant)
                 grant = self._take(endpoint, wanted)
             try:
                 page = request(grant.credential)
@@ -133,17 +137,17 @@ class Calls:
                     limits += 1
                 elif isinstance(error, Capped | OutOfCredits):
                     continue
-                elif isinstance(error, CredentialRefused) and tries < TRIES_IN_PLACE:
-                    tries += 1
+                elif isinstance(error, CredentialRefused) and grant is None:
+                    continue  # it is taken out: another one may do
                 elif isinstance(error, Transient) and tries + 1 < TRIES_IN_PLACE:
                     self._pause(tries, error)
                     tries += 1
                 else:
-                    self._give(grant)
+                    self.give(grant)
                     if isinstance(error, Limited):
                         raise Waiting(endpoint, error.until, "limited") from error
                     if isinstance(error, Transient | CredentialRefused):
-                        self._health.failed()
+                        self._health.failed(who)
                         raise Failing(error) from error
                     raise
             else:
@@ -157,7 +161,8 @@ class Calls:
             raise Waiting(endpoint, taken.until, taken.reason or "limited")
         return taken
 
-    def _give(self, grant: Grant | None) -> None:
+    def give(self, grant: Grant | None) -> None:
+        """Give back what is left of a grant."""
         if grant is not None and grant.calls > 0:
             self._budget.give(grant)
 
@@ -187,23 +192,31 @@ class Calls:
         until = error.until if isinstance(error, Limited) else None
         self._settle(grant, kind, error.windows, exhausted_until=until, answered=isinstance(error, Gone))
         left = _one_less(grant)
+        if isinstance(error, Gone):
+            self._health.worked(grant.credential)
         if isinstance(error, Capped | OutOfCredits):
-            reason = "usage cap reached" if isinstance(error, Capped) else "out of credits"
-            self._budget.stop(grant.endpoint, grant.credential, reason)
+            capped = isinstance(error, Capped)
+            again = _next_utc_day(self._clock.now()) if capped else self._clock.now() + CREDITS_SECONDS
+            reason = "usage cap reached" if capped else "out of credits"
+            self._budget.stop(grant.endpoint, grant.credential, reason, again)
             log.warning("endpoint stopped", endpoint=grant.endpoint, credential=grant.credential, reason=error.detail)
         elif isinstance(error, CredentialRefused):
-            if self._health.refused(grant.credential, who) < REFUSALS_BEFORE_STOP:
+            if not self._health.is_refused(grant.credential, who):
                 return left
             self._budget.stop(None, grant.credential, f"refused: {error.detail}")
             log.error("credential taken out", credential=grant.credential, reason=error.detail)
         elif not isinstance(error, Limited):
             return left
-        self._give(left)
+        self.give(left)
         return None
 
     def _pause(self, tries: int, error: Transient) -> None:
         seconds = FIRST_PAUSE_SECONDS * 2**tries * (0.5 + self._chance.random())
         self._clock.wait(self._stop, min(max(seconds, error.retry_after), 30.0))
+
+
+def _next_utc_day(now: float) -> float:
+    return (now // DAY_SECONDS + 1) * DAY_SECONDS
 
 
 def _one_less(grant: Grant) -> Grant:
