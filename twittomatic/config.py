@@ -24,6 +24,7 @@ CHECKOUT_FILE = _FOLDER / "settings.py" if (_FOLDER / "setup.cfg").is_file() els
 """The file beside the package; an installed package has none, whatever lies beside it."""
 HIDDEN = "********"
 
+Kind = Literal["timeline", "follower", "analyzer", "update"]
 Traversal = Literal["default", "bfs", "dfs", "priority"]
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -80,7 +81,7 @@ class Settings:
 
     # Crawl
     CRAWL: str = _setting("main", "name of the crawl", form=NAME)
-    KINDS: tuple[str, ...] = _setting(("timeline", "follower", "analyzer"), "what is done with each user")
+    KINDS: tuple[Kind, ...] = _setting(("timeline", "follower", "analyzer"), "what is done with each user")
     TRAVERSING: Traversal = _setting("default", "default (found users go to the frontier file), bfs, dfs or priority")
     FRONTIER_NAME: str = _setting("frontier", "first part of the frontier file's name", form=NAME)
     MAX_USERS: int = _setting(0, "users that are admitted at most; 0: no limit", least=0)
@@ -179,6 +180,11 @@ def rows() -> tuple[Row, ...]:
     return tuple(_ROWS.values())
 
 
+def default_of(name: str) -> Any:
+    """The default of a setting."""
+    return _ROWS[name].default
+
+
 def load(
     file: Path | str | None = None,
     options: Mapping[str, tuple[str, object]] | None = None,
@@ -273,9 +279,10 @@ def expected(row: Row) -> str:
     if origin is Literal:
         return "one of " + ", ".join(get_args(row.type))
     if origin is tuple:
-        return "a list of texts"
+        choices = get_args(get_args(row.type)[0])
+        return "a list of one or more of " + ", ".join(choices) if choices else "a list of texts"
     if origin is not None:
-        return "a table of numbers" if get_args(row.type)[1] is float else "a table"
+        return "a table of numbers, none negative" if get_args(row.type)[1] is float else "a table"
     bounds = [f"at least {row.least:g}" if row.least is not None else "", f"at most {row.most:g}" if row.most else ""]
     return ", ".join([row.form or _EXPECTED[row.type], *filter(None, bounds)])
 
@@ -293,9 +300,13 @@ def _checked(row: Row, value: object, place: str) -> object:
     if origin is Literal and value in args:
         return value
     if origin is tuple and isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
-        return tuple(value)
+        choices = get_args(args[0])
+        if not choices or (value and all(item in choices for item in value)):
+            return tuple(value)
     if origin not in (None, Literal, tuple) and isinstance(value, Mapping):
-        numbers = all(isinstance(item, int | float) and not isinstance(item, bool) for item in value.values())
+        numbers = all(
+            isinstance(item, int | float) and not isinstance(item, bool) and item >= 0 for item in value.values()
+        )
         if all(isinstance(key, str) for key in value) and (args[1] is not float or numbers):
             return types.MappingProxyType(dict(value))
     if row.type is Path and isinstance(value, str | Path) and str(value):

@@ -16,10 +16,10 @@ import requests
 from twittomatic.archive import leftovers
 from twittomatic.errors import StateUnavailable, TwittomaticError, UserError
 from twittomatic.lifecycle import FolderLock, described
+from twittomatic.state.persistence import OK, WARNING, WRONG, keeping
 from twittomatic.state.server import check_version
 from twittomatic.wiring import Wiring
 
-OK, WARNING, WRONG = "ok", "warning", "wrong"
 LOW_DISK_BYTES = 2 * 1024**3
 CLOCK_SECONDS = 5.0
 CLOCK_TIMEOUT_SECONDS = 5.0
@@ -69,7 +69,8 @@ class Doctor:
         check_version(info)
         version = info.get("valkey_version") or info.get("redis_version")
         yield Check("Redis", OK, f"{'Valkey' if info.get('valkey_version') else 'Redis'} {version}")
-        yield from _persistence(client, info)
+        yield from (Check(*each) for each in keeping(client))
+        yield _compared("clock", time.time() - client.time()[0], "the Redis server")
 
     def _folders(self) -> Iterator[Check]:
         settings = self._settings
@@ -133,9 +134,7 @@ class Doctor:
             return
         if told is None:
             return
-        off = before - told
-        state = OK if abs(off) < CLOCK_SECONDS else WARNING
-        yield Check("clock", state, f"{off:+.0f} s against the API", "" if state == OK else "set the clock (NTP)")
+        yield _compared("clock", before - told, "the API")
 
 
 def _made(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
@@ -147,28 +146,12 @@ def _made(look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     except TwittomaticError as error:
         yield Check(name, WRONG, str(error))
     except OSError as error:
-        yield Check(name, WRONG, str(error))
+        yield Check(name, WRONG, str(error), "look at that path, or name another one in the settings")
 
 
-def _persistence(client: Any, info: dict[str, Any]) -> Iterator[Check]:
-    """Whether the server keeps what it acknowledged."""
-    policy = str(info.get("maxmemory_policy", ""))
-    if policy and policy != "noeviction":
-        yield Check(
-            "eviction", WRONG, f"maxmemory-policy is {policy}", "redis-cli CONFIG SET maxmemory-policy noeviction"
-        )
-    else:
-        yield Check("eviction", OK, "noeviction")
-    try:
-        sync = client.config_get("appendfsync").get(b"appendfsync", b"").decode()
-    except (redis.exceptions.RedisError, AttributeError):
-        sync = ""
-    if not info.get("aof_enabled"):
-        yield Check("persistence", WRONG, "no append-only file", "redis-cli CONFIG SET appendonly yes")
-    elif sync == "always":
-        yield Check("persistence", OK, "append-only file, synced always")
-    else:
-        yield Check("persistence", OK, f"append-only file, synced {sync or 'as the server likes'}; seals wait for it")
+def _compared(name: str, off: float, whose: str) -> Check:
+    state = OK if abs(off) < CLOCK_SECONDS else WARNING
+    return Check(name, state, f"{off:+.0f} s against {whose}", "" if state == OK else "set the clock (NTP)")
 
 
 def _http_date(text: str) -> float | None:

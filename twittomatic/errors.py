@@ -22,6 +22,7 @@ TwittomaticError
 │   └── StateUnavailable      Redis is away
 └── ArchiveError
     ├── LostBytes             neither the part nor the final holds what was committed
+    ├── Outgrown              the final has items that the sealed part has not: unite them first
     └── CorruptMember         bytes that are not a whole member of ours
 """
 
@@ -155,6 +156,10 @@ class ArchiveError(TwittomaticError):
 
 class LostBytes(ArchiveError):
     """Neither the part nor the final holds the committed bytes; what there was has been kept aside as .lost."""
+
+
+class Outgrown(ArchiveError):
+    """The final of a timeline holds items that the sealed part does not: publishing it would lose them."""
 
 
 class CorruptMember(ArchiveError):

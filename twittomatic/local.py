@@ -129,8 +129,14 @@ class Local:
             files.claim_folder(self.settings.NAMESPACE, self.settings.CRAWL, adopt=self.plan.adopt)
             seeds_path = self._begin_twin(stack, seeds_path)
             self.wiring = Wiring(self.settings)
-            self.wiring.engine().prepare()
+            for warning in self.wiring.check_server():
+                self.say(warning)
             return self._work(stack, seeds_path, watch)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether what is crawled is on this machine, so that nothing is paid."""
+        return self.uses_twin or urlsplit(self.settings.API_URL).hostname in LOOPBACK
 
     def _choose_credentials(self, begun: Wiring) -> None:
         """What is crawled with: configured credentials; for an API on this machine any token; else the twin."""
@@ -138,7 +144,7 @@ class Local:
             return
         if not self.settings.API_URL:
             self.uses_twin = True
-        elif urlsplit(self.settings.API_URL).hostname not in LOOPBACK:
+        elif not self.is_free:
             begun.needed_credentials()
         self._token = TWIN_TOKEN
 
@@ -146,8 +152,7 @@ class Local:
         """Read the seeds before anything is started: a bad file stops here."""
         if self.plan.seeds is None:
             return None
-        kept = self.settings.OUTPUT_DIRECTORY / KEPT_FOLDER
-        path = seeds.keep_stdin(kept) if self.plan.seeds == "-" else Path(self.plan.seeds)
+        path = seeds.kept(self.plan.seeds, self.settings.OUTPUT_DIRECTORY / KEPT_FOLDER)
         self.survey = seeds.survey(path, SEED_FORMS[self.settings.SOURCE], strict=self.plan.strict)
         if self.survey.bad_count:
             self.say(f"{path}: {self.survey.bad_count} bad lines are left out:\n{self.survey.complaint()}")
@@ -196,9 +201,11 @@ class Local:
         if lifted:
             self.say("Credentials that had been taken out are tried again.")
         master = ["master", "--standby", "--run", secrets.token_hex(8), *(["--retry"] if self.plan.retry else [])]
-        master += [str(seeds_path)] if seeds_path else []
+        master += ["--", str(seeds_path)] if seeds_path else []
         self._master = Child(master, "master", environment=environment)
         self._release_dead_workers()
+        if not self.settings.WORKERS:
+            self.say("No workers are started here (--workers 0): the jobs wait for `twittomatic worker`.")
         workers = [Child(["worker", name], f"worker {name}", environment=environment) for name in self._free_names()]
         stack.callback(lambda: stop_all([self._master, *workers], self.settings.DRAIN_SECONDS))
         for child in (self._master, *workers):
@@ -298,7 +305,8 @@ class Local:
             if post.due == 0.0:
                 self._release_dead_workers()
                 log.error("a process ended", process=post.child.name, report=post.child.report())
-                self.say(f"{post.child.report().splitlines()[0]}; starting it again")
+                words = post.child.report().splitlines()
+                self.say(f"{words[0]} {words[-1] if words[1:] else ''}; starting it again")
                 post.ended(now)
             if now >= post.due:
                 post.start_again(now)

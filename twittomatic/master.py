@@ -116,9 +116,12 @@ class Master:
                 log.info("leading", crawl=self.name, epoch=self.epoch)
                 return told
             if not self.standby:
-                raise InUse(f"another master leads this crawl: {answer}", "stop it, or let it work")
+                raise InUse(
+                    f"another master leads this crawl: pid {answer.info.get('pid')} on {answer.info.get('host')}",
+                    "let it work, stop it, or wait behind it with --standby",
+                )
             if not told:
-                log.info("standing by: another master leads", leader=str(answer))
+                log.info("standing by: another master leads", host=answer.info.get("host"), pid=answer.info.get("pid"))
                 told = True
             self.clock.wait(self.stop, STANDBY_SECONDS)
         return None

@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import sys
+import zlib
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -116,15 +117,22 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 text = _text(path, number, raw)
                 if text:
                     yield number, text
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise SeedsError(f"{path} cannot be read: {error}", "give a readable text file, plain or .gz") from error
 
 
-def keep_stdin(folder: Path) -> Path:
-    """Standard input as a file, so that it can be read twice; named by its content, so that a repeat finds it."""
-    if sys.stdin is None or sys.stdin.isatty():
-        raise SeedsError("the seeds are to come from standard input, which is a terminal", "pipe a list into it")
-    content = sys.stdin.buffer.read()
+def kept(named: str, folder: Path) -> Path:
+    """A seeds file that can be read twice: the one that is named, or a copy of standard input (``-``) or of a pipe."""
+    path = Path(named)
+    if named == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            raise SeedsError("the seeds are to come from standard input, which is a terminal", "pipe a list into it")
+        return _copy(sys.stdin.buffer.read(), folder)
+    return _copy(path.read_bytes(), folder) if path.is_fifo() else path
+
+
+def _copy(content: bytes, folder: Path) -> Path:
+    """A file with this content, named by it, so that a repeat finds it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"stdin-{hashlib.blake2b(content, digest_size=8).hexdigest()}.txt"
     temporary = path.with_suffix(f".{os.getpid()}")

@@ -18,9 +18,17 @@ from twittomatic import __version__, logs, seeds
 from twittomatic.archive.gzip_files import GzipArchive
 from twittomatic.bus import Bus
 from twittomatic.clock import SystemClock
-from twittomatic.config import Settings
+from twittomatic.config import DEFAULT, Settings, default_of
 from twittomatic.embedded import running_url
-from twittomatic.errors import CredentialsError, InUse, SeedsError, SettingsError
+from twittomatic.errors import (
+    CredentialsError,
+    InUse,
+    SeedsError,
+    SettingsError,
+    StateError,
+    StateUnavailable,
+    Unsuitable,
+)
 from twittomatic.job import TWT, UPDATE, IdForm
 from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Services
@@ -40,6 +48,7 @@ from twittomatic.state.frontier import Frontier
 from twittomatic.state.keys import Keys
 from twittomatic.state.leader import Leader
 from twittomatic.state.parts import named_segs
+from twittomatic.state.persistence import WARNING, WRONG, keeping
 from twittomatic.state.queue import Queue
 from twittomatic.state.registry import Registry
 from twittomatic.state.snapshot import Snapshot, snapshot
@@ -50,6 +59,8 @@ log = logs.get(__name__)
 IDS_PER_BUCKET = 350
 """Ids that a bucket of the seen set should hold; from 512 on a server with the usual settings changes its form."""
 CRAWL_LOOK_SECONDS = 0.2
+FIRST_CONTACT_SECONDS = 5.0
+"""How long a start waits for the Redis server; later it is waited for ten times as long."""
 
 
 class Wiring:
@@ -127,7 +138,10 @@ class Wiring:
 
     def credentials(self) -> Mapping[str, Credential]:
         """Every credential by label, its secrets hidden from the logs."""
-        found = load_credentials(self.settings.CREDENTIALS_FILE, os.environ)
+        file = self.settings.CREDENTIALS_FILE
+        if self.settings.origin("CREDENTIALS_FILE") != DEFAULT and not file.exists():
+            raise CredentialsError(f"{file}, named by CREDENTIALS_FILE, is not there", "write it (mode 600)")
+        found = load_credentials(file, os.environ)
         for credential in found.values():
             for secret in credential.reveal():
                 logs.hide(secret)
@@ -162,7 +176,23 @@ class Wiring:
 
     def prices_micro(self) -> dict[str, int]:
         """Micro-dollars by resource."""
-        return {resource: round(price * 1_000_000) for resource, price in self.settings.PRICES.items()}
+        prices = {**default_of("PRICES"), **self.settings.PRICES}
+        return {resource: round(price * 1_000_000) for resource, price in prices.items()}
+
+    def check_server(self) -> list[str]:
+        """Load the functions; warnings about a server that may lose the crawl's state. Unsuitable for one that is too
+        old or throws keys away, StateUnavailable (soon) for one that is not there."""
+        try:
+            Engine(self.client(), patience_seconds=FIRST_CONTACT_SECONDS).prepare()
+            found = keeping(self._engine.client)
+        except (StateUnavailable, StateError) as error:
+            raise StateUnavailable(
+                f"{self.settings.shown('REDIS_URL') or 'the Redis server'} cannot be used: {error}"
+            ) from error
+        for each in found:
+            if each.state == WRONG:
+                raise Unsuitable(f"Redis: {each.found}", each.mend)
+        return [f"Redis: {each.found} ({each.mend})" for each in found if each.state == WARNING]
 
     def snapshot(self) -> Snapshot:
         """The crawl now."""

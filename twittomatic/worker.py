@@ -222,7 +222,8 @@ class Worker:
             if not is_disk and job.errors >= DELAYS_BEFORE_DEATH:
                 self._bury(desk, "file error", str(error))
             else:
-                queue.delay(job, DISK_DELAY_SECONDS, reason=f"archive: {error.strerror}", counted=not is_disk)
+                reason = f"archive: {error.strerror}"
+                queue.delay(job, DISK_DELAY_SECONDS, reason=reason, counted=not is_disk, counts={f"delays.{reason}": 1})
         except Exception as error:
             log.exception("a bug ended a job", kind=job.kind, user=job.user)
             self._bury(desk, f"bug: {type(error).__name__}", traceback.format_exc()[-8000:])
@@ -235,7 +236,8 @@ class Worker:
             return
         seconds = min(DELAY_SECONDS * 2**job.errors, MOST_DELAY_SECONDS)
         log.info("delayed", kind=job.kind, user=job.user, seconds=seconds, why=error.detail)
-        desk.services.queue.delay(job, seconds, reason=error.detail)
+        what = f"HTTP {error.status}" if error.status else "no whole answer"
+        desk.services.queue.delay(job, seconds, reason=error.detail, counts={f"delays.{what}": 1})
 
     def _bury(self, desk: Desk, reason: str, sample: str) -> None:
         """The job cannot go on without a person."""

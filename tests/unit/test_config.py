@@ -90,7 +90,7 @@ def test_a_misspelt_variable_is_refused_but_those_of_others_are_not() -> None:
         ("WORKERS = -1", "WORKERS must be a whole number, at least 0, not -1"),
         ("WORKERS = True", "WORKERS must be a whole number, at least 0, not True"),
         ("WORKERS = 1.5", "not 1.5"),
-        ("COMPRESSION = 9", "COMPRESSION must be a whole number, at least 0, at most 3, not 9"),
+        ("COMPRESSION = 10", "COMPRESSION must be a whole number, at least 1, at most 9, not 10"),
         ("SENTINELS = 'a:1'", "SENTINELS must be a list of texts, not 'a:1'"),
         ("SENTINELS = [1]", "SENTINELS must be a list of texts, not [1]"),
         ("TRAVERSING = 'bsf'", "TRAVERSING must be one of default, bfs, dfs, priority, not 'bsf'"),

@@ -16,7 +16,7 @@ from twittomatic.state.budget import Wait
 from twittomatic.state.snapshot import KindSnapshot
 
 BUSY = {
-    TIMELINE: KindSnapshot(queued=30, resuming=5, running=4, delayed=1, done=1200, gone=7, items=250_000),
+    TIMELINE: KindSnapshot(queued=31, resuming=5, running=4, done=1200, gone=7, items=250_000),
     FOLLOWER: KindSnapshot(queued=2, done=10),
 }
 
@@ -152,3 +152,13 @@ def test_on_a_terminal_it_is_live() -> None:
     assert "1,200" in out.getvalue()
     assert "until somebody acts" in out.getvalue()
     assert "a line that stays" in out.getvalue()
+
+
+def test_delays_are_shown_with_what_they_were_for() -> None:
+    shown = picture(
+        {TIMELINE: KindSnapshot(queued=3, delayed=2)},
+        {"delays.HTTP 503": 5, "delays.archive: No space left on device": 1, "timeline.done": 4},
+    )
+    assert list(waits(shown)) == [
+        "timeline: 2 users are tried again later (delays so far: 5 x HTTP 503, 1 x archive: No space left on device)"
+    ]

@@ -124,6 +124,6 @@ def test_standard_input_is_kept_so_that_a_repeat_finds_it(tmp_path: Path, monkey
     paths = []
     for _ in range(2):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"12\n")))
-        paths.append(seeds.keep_stdin(tmp_path / "kept"))
+        paths.append(seeds.kept("-", tmp_path / "kept"))
     assert paths[0] == paths[1]
     assert [path.read_bytes() for path in (tmp_path / "kept").iterdir()] == [b"12\n"]

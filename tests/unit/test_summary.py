@@ -40,7 +40,7 @@ def survey() -> Survey:
 
 
 def test_the_document_has_everything(finished: Snapshot, survey: Survey) -> None:
-    told = document(finished, Path("/d"), 12.3456, survey, is_twin=False)
+    told = document(finished, Path("/d"), 12.3456, survey, is_free=False)
     assert told["crawl"] == "main"
     assert told["users"] == {"done": 1200, "gone": 3, "dead": 1}
     assert told["reasons"] == {"protected": 2, "suspended": 1, "poison": 1}
@@ -57,14 +57,14 @@ def test_the_document_has_everything(finished: Snapshot, survey: Survey) -> None
 
 
 def test_nothing_known_is_zero_and_nothing_given_is_null() -> None:
-    told = document(picture(state=""), Path("/d"), 0.0, None, is_twin=True)
+    told = document(picture(state=""), Path("/d"), 0.0, None, is_free=True)
     assert told["users"] == {"done": 0, "gone": 0, "dead": 0}
     assert told["seeds"] == {"good": None, "bad": None, "doubles": None, "unknown_names": 0}
     assert told["frontier"] == {"path": None, "users": 0}
 
 
 def test_a_person_reads_it(finished: Snapshot, survey: Survey) -> None:
-    text = words(document(finished, Path("/d"), 3700, survey, is_twin=False))
+    text = words(document(finished, Path("/d"), 3700, survey, is_free=False))
     for line in (
         "Crawl main is done after 1 h 01 min.",
         "1,200 done, 3 gone, 1 dead (1 poison, 2 protected, 1 suspended)",
@@ -80,12 +80,12 @@ def test_a_person_reads_it(finished: Snapshot, survey: Survey) -> None:
 
 
 def test_what_a_twin_would_have_cost(finished: Snapshot) -> None:
-    text = words(document(finished, Path("/d"), 1, None, is_twin=True))
+    text = words(document(finished, Path("/d"), 1, None, is_free=True))
     assert "on the real API this would have cost $12.35" in text
 
 
 def test_a_crawl_that_was_stopped_says_what_is_kept() -> None:
     shown = picture({TIMELINE: KindSnapshot(queued=4, running=1, delayed=2)}, {"users.done": 1})
-    told = document(shown, Path("/d"), 5, None, is_twin=False)
+    told = document(shown, Path("/d"), 5, None, is_free=False)
     assert told["left"] == 7
     assert "Crawl main is not finished after 5 s; what was fetched is kept." in words(told)

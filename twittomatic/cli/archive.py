@@ -46,7 +46,7 @@ def cat(directory: Path, user: str, kind: str, select: str | None, as_json: bool
         for line in lines:
             out.write(line + b"\n")
         return
-    end = {"end": mark.end, "reason": mark.reason, "hole": mark.hole, "at": mark.at} if mark else None
+    end = {"end": mark.end, "reason": mark.reason, "holes": mark.holes, "at": mark.at} if mark else None
     head = ujson.dumps({"user": user, "kind": kind, "end": end}, escape_forward_slashes=False).encode()
     separator = b""
     out.write(head[:-1] + b',"lines":[')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import rich_click as click
@@ -60,13 +61,14 @@ def crawl(seeds_file: str | None, strict: bool, adopt: bool, retry: bool, as_jso
         local = Local(settings, Plan(seeds_file, strict=strict, adopt=adopt, retry=retry), stopper, progress.say)
         last = local.run(progress.show)
     document = summary.document(
-        last, settings.OUTPUT_DIRECTORY, time.monotonic() - began, local.survey, is_twin=local.uses_twin
+        last, settings.OUTPUT_DIRECTORY, time.monotonic() - began, local.survey, is_free=local.is_free
     )
     document["stopped_because"] = local.stuck or None
-    if as_json:
-        click.echo(ujson.dumps(document, escape_forward_slashes=False))
-    else:
-        click.echo(f"{summary.words(document)}\nNext: {_next(document, settings, seeds_file)}")
+    with suppress(OSError):  # the terminal may be closed by now; how it ended is in the exit status
+        if as_json:
+            click.echo(ujson.dumps(document, escape_forward_slashes=False))
+        else:
+            click.echo(f"{summary.words(document)}\nNext: {_next(document, settings, seeds_file)}")
     if local.stuck:
         raise UserError(f"nothing can go on: {local.stuck}", "mend the credentials (`twittomatic doctor`), start again")
     raise SystemExit(stopper.exit_status)

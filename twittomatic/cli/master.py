@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 from typing import Any
 
 import rich_click as click
@@ -50,8 +49,7 @@ def master(
     settings = settings_of(values, *ROWS)
     begin_log("master", socket.gethostname(), settings)
     wiring = Wiring(settings)
-    path = seeds.keep_stdin(settings.OUTPUT_DIRECTORY / ".seeds") if seeds_file == "-" else None
-    path = path or (Path(seeds_file) if seeds_file else None)
+    path = seeds.kept(seeds_file, settings.OUTPUT_DIRECTORY / ".seeds") if seeds_file else None
     if path is not None:
         survey = seeds.survey(path, wiring.seed_form(), strict=strict)
         if survey.bad_count and not has_parent():
@@ -60,7 +58,8 @@ def master(
         if has_parent():
             end_with_parent(stopper, ORPHAN_SECONDS)
         wiring.policy()
-        wiring.engine().prepare()
+        for warning in wiring.check_server():
+            click.echo(warning, err=True)
         if not has_parent() and wiring.lift_stops():
             click.echo("Credentials that had been taken out are tried again.", err=True)
         files = wiring.archive()

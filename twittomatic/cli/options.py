@@ -13,6 +13,7 @@ import rich_click as click
 from twittomatic import logs
 from twittomatic.cli import load_settings
 from twittomatic.config import Settings
+from twittomatic.errors import Unsuitable
 from twittomatic.kinds.plan import LETTERS
 
 ORPHAN_SECONDS = 5.0
@@ -64,29 +65,41 @@ def kind_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def begin_log(role: str, name: str, settings: Settings, *, console: bool = True) -> None:
     """Write ``<LOG_DIRECTORY>/<role>-<name>.log`` from now on, and lines for people on stderr where wanted."""
-    logs.configure(
-        role,
-        name,
-        settings.LOG_DIRECTORY,
-        level=settings.LOG_LEVEL,
-        console=console,
-        file_bytes=settings.LOG_FILE_BYTES,
-        files=settings.LOG_FILES,
-    )
+    try:
+        logs.configure(
+            role,
+            name,
+            settings.LOG_DIRECTORY,
+            level=settings.LOG_LEVEL,
+            console=console,
+            file_bytes=settings.LOG_FILE_BYTES,
+            files=settings.LOG_FILES,
+        )
+    except OSError as error:
+        raise Unsuitable(
+            f"{settings.LOG_DIRECTORY} cannot be written: {error.strerror}", "name a writable folder with --output"
+        ) from error
 
 
 def command_line(command: str, settings: Settings, *rows: Row, seeds: str | None, kinds: Collection[str] = ()) -> str:
-    """A command with the options of this call, as it is typed. kinds: other ones than those of this call."""
+    """A command with the options of this call, as it is typed (but those that hold a password). kinds: other ones than
+    those of this call."""
     wanted = kinds or (settings.KINDS if settings.origin("KINDS") == KIND_FLAGS else ())
     letters = [f"-{letter}" for letter, kind in LETTERS.items() if kind in wanted]
     options = [
         word
         for flag, name, _, _, _ in rows
-        if settings.origin(name) == flag
+        if settings.origin(name) == flag and settings.shown(name) == getattr(settings, name)
         for word in (flag, str(settings.shown(name)))
     ]
     called = os.environ.get(CALLED_VARIABLE, "twittomatic")
-    return shlex.join([called, command, *([seeds] if seeds else []), *letters, *options])
+    return shlex.join([called, command, *letters, *options, *_argument(seeds)])
+
+
+def _argument(path: str | None) -> list[str]:
+    if path is None:
+        return []
+    return ["--", path] if path.startswith("-") and path != "-" else [path]
 
 
 def settings_of(values: Mapping[str, Any], *rows: Row) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -84,13 +85,24 @@ def waits(snapshot: Snapshot) -> Iterable[str]:
         yield f"{' and '.join(kinds)} wait: {endpoint} is {wait.reason} {until}{left}"
     for kind in ORDER:
         if snapshot.kinds[kind].delayed:
-            yield f"{kind}: {snapshot.kinds[kind].delayed:,} users are tried again later, after failures (see the logs)"
+            yield f"{kind}: {snapshot.kinds[kind].delayed:,} users are tried again later{_delays(snapshot)}"
     note = snapshot.settings.get("note")
     if note:
         until_note = float(snapshot.settings.get("note_until", "0") or 0)
         yield f"waiting: {note}" + (f" until {clock(until_note)}" if until_note > snapshot.at else "")
     if snapshot.paused:
         yield "paused: nothing is handed out"
+
+
+def _delays(snapshot: Snapshot) -> str:
+    """What jobs were delayed for in this iteration, the commonest first."""
+    found = {
+        name.removeprefix("delays."): number
+        for name, number in snapshot.counters.items()
+        if name.startswith("delays.") and number
+    }
+    told = [f"{number:,} x {what}" for what, number in sorted(found.items(), key=lambda entry: -entry[1])]
+    return f" (delays so far: {', '.join(told[:3])})" if told else ""
 
 
 def table(snapshot: Snapshot, rates: Rates) -> Table:
@@ -145,14 +157,20 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
 
     def say(self, text: str) -> None:
         """One line that stays."""
-        self._console.print(Text(text), soft_wrap=True)
+        with suppress(OSError):  # a terminal that was closed: the signal that says so ends the crawl in good order
+            self._console.print(Text(text), soft_wrap=True)
 
     def show(self, snapshot: Snapshot) -> None:
         """The crawl now."""
+        with suppress(OSError):
+            self._show(snapshot)
+
+    def _show(self, snapshot: Snapshot) -> None:
         self._rates.add(snapshot)
         if self._live is not None:
             lines = [Text(line, style="yellow") for line in waits(snapshot)]

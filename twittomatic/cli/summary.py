@@ -13,7 +13,7 @@ from twittomatic.state.snapshot import Snapshot
 Document = dict[str, Any]
 
 
-def document(snapshot: Snapshot, output: Path, seconds: float, survey: Survey | None, *, is_twin: bool) -> Document:
+def document(snapshot: Snapshot, output: Path, seconds: float, survey: Survey | None, *, is_free: bool) -> Document:
     """The summary as one JSON document. pages and items by kind; cost in dollars at the prices of the settings."""
     counters = snapshot.counters
     frontier = snapshot.settings.get("frontier_path") or None
@@ -36,7 +36,7 @@ def document(snapshot: Snapshot, output: Path, seconds: float, survey: Survey | 
         },
         "requests": snapshot.requests,
         "cost": round(snapshot.cost_micro / 1e6, 6),
-        "cost_is_real": not is_twin,
+        "cost_is_real": not is_free,
         "frontier": {"path": frontier, "users": int(snapshot.settings.get("frontier_count") or 0)},
         "seeds": {
             "good": survey.good if survey else None,

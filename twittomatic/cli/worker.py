@@ -47,7 +47,8 @@ def worker(name: str | None, kinds: str | None, **values: Any) -> None:
     with Stopper() as stopper:
         if has_parent():
             end_with_parent(stopper, ORPHAN_SECONDS)
-        wiring.engine().prepare()
+        for warning in wiring.check_server():
+            click.echo(warning, err=True)
         shared = wiring.settled_crawl(stopper.event)
         if shared is not None:
             wiring.worker(name, chosen, stopper.event, shared).run()
