@@ -124,13 +124,13 @@ class Local:
                 url = self.redis.start()
                 self.settings = self.settings.but("private server", REDIS_URL=url)
                 self.say(f"Redis: private server in {output / '.redis'}")
+            for warning in Wiring(self.settings).check_server():
+                self.say(warning)
             files = Wiring(self.settings).archive()
             files.check()
             files.claim_folder(self.settings.NAMESPACE, self.settings.CRAWL, adopt=self.plan.adopt)
             seeds_path = self._begin_twin(stack, seeds_path)
             self.wiring = Wiring(self.settings)
-            for warning in self.wiring.check_server():
-                self.say(warning)
             return self._work(stack, seeds_path, watch)
 
     @property

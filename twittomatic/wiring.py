@@ -187,7 +187,8 @@ class Wiring:
             found = keeping(self._engine.client)
         except (StateUnavailable, StateError) as error:
             raise StateUnavailable(
-                f"{self.settings.shown('REDIS_URL') or 'the Redis server'} cannot be used: {error}"
+                f"{self.settings.shown('REDIS_URL') or 'the Redis server'} cannot be used: {error};"
+                " start it, or correct REDIS_URL (`twittomatic doctor` looks)"
             ) from error
         for each in found:
             if each.state == WRONG:

@@ -68,7 +68,8 @@ def crawl(seeds_file: str | None, strict: bool, adopt: bool, retry: bool, as_jso
         if as_json:
             click.echo(ujson.dumps(document, escape_forward_slashes=False))
         else:
-            click.echo(f"{summary.words(document)}\nNext: {_next(document, settings, seeds_file)}")
+            kept = str(local.survey.path) if local.survey and seeds_file else None
+            click.echo(f"{summary.words(document)}\nNext: {_next(document, settings, kept)}")
     if local.stuck:
         raise UserError(f"nothing can go on: {local.stuck}", "mend the credentials (`twittomatic doctor`), start again")
     raise SystemExit(stopper.exit_status)
@@ -79,7 +80,8 @@ def _next(document: summary.Document, settings: Settings, seeds_file: str | None
     if document["state"] != "done":
         return f"{command_line('crawl', settings, *ROWS, seeds=seeds_file)}   (goes on where this stopped)"
     if document["users"]["dead"]:
-        return f"{command_line('crawl', settings, *ROWS, seeds=seeds_file)} --retry   (tries again what was given up)"
+        again = command_line("crawl", settings, *ROWS, seeds=seeds_file, more="--retry")
+        return f"{again}   (tries again what was given up)"
     found = document["frontier"]["path"]
     if found:
         return f"{command_line('crawl', settings, *ROWS, seeds=found)}   (crawls the users that were found)"

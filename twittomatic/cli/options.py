@@ -81,9 +81,11 @@ def begin_log(role: str, name: str, settings: Settings, *, console: bool = True)
         ) from error
 
 
-def command_line(command: str, settings: Settings, *rows: Row, seeds: str | None, kinds: Collection[str] = ()) -> str:
+def command_line(
+    command: str, settings: Settings, *rows: Row, seeds: str | None, kinds: Collection[str] = (), more: str = ""
+) -> str:
     """A command with the options of this call, as it is typed (but those that hold a password). kinds: other ones than
-    those of this call."""
+    those of this call; more: further flags."""
     wanted = kinds or (settings.KINDS if settings.origin("KINDS") == KIND_FLAGS else ())
     letters = [f"-{letter}" for letter, kind in LETTERS.items() if kind in wanted]
     options = [
@@ -93,7 +95,7 @@ def command_line(command: str, settings: Settings, *rows: Row, seeds: str | None
         for word in (flag, str(settings.shown(name)))
     ]
     called = os.environ.get(CALLED_VARIABLE, "twittomatic")
-    return shlex.join([called, command, *letters, *options, *_argument(seeds)])
+    return shlex.join([called, command, *letters, *options, *more.split(), *_argument(seeds)])
 
 
 def _argument(path: str | None) -> list[str]:
