@@ -42,6 +42,10 @@ class IdForm:
         """Sort key: older ids are smaller."""
         return (len(id_), id_)
 
+    def number(self, id_: str) -> int:
+        """An exact key of an id, below 2**64."""
+        return int(id_)
+
     def before(self, id_: str) -> str:
         """The greatest id that is older than this one."""
         return str(max(int(id_) - 1, 0))

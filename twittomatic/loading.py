@@ -109,8 +109,7 @@ class Loader:
                 self._admit_all(others, kind, HELD, names, epoch)
         finally:
             names.close()
-        self.frontier.admit([], kind, None, epoch=epoch)
-        self.crawl.set(loaded_digest=wanted.digest)
+        self.frontier.admit([], kind, None, epoch=epoch, done={"loaded_digest": wanted.digest})
         log.info("seeds loaded")
 
     def _admit_all(

@@ -218,9 +218,12 @@ class Master:
                     if isinstance(self.leader.lead(self.identity, self.info), Held):
                         raise Deposed("another master leads")
                     led = self.clock.monotonic()
-                ticked = self.leader.tick(self.epoch)
-                if ticked.reaped or ticked.poisoned:
-                    log.warning("leases ran out", reaped=ticked.reaped, poisoned=ticked.poisoned)
+                full = True
+                while full and not self._rounds_end.is_set():
+                    ticked = self.leader.tick(self.epoch)
+                    full = ticked.full
+                    if ticked.reaped or ticked.poisoned:
+                        log.warning("leases ran out", reaped=ticked.reaped, poisoned=ticked.poisoned)
             except Deposed:
                 self._deposed.set()
                 return

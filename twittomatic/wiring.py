@@ -235,6 +235,7 @@ class Wiring:
                 calls=self.calls(caller, credentials, stop, health),
                 policy=policy,
                 clock=self.clock,
+                stop=stop,
                 crawl=self.settings.CRAWL,
                 worker=name,
                 lease_seconds=lease_seconds,

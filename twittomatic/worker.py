@@ -18,6 +18,7 @@ from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Desk, Result, Services
 from twittomatic.kinds.calls import Failing, Health, Stopped, Waiting
 from twittomatic.kinds.plan import next_kind
+from twittomatic.state.crawl import CURSOR_REFUSED
 from twittomatic.state.queue import Idle, Queue, Want
 
 log = logs.get(__name__)
@@ -199,7 +200,7 @@ class Worker:
         except Waiting as error:
             desk.close()
             log.info("parked", kind=job.kind, user=job.user, endpoint=error.endpoint, until=error.until)
-            queue.park(job, until=self._due(error) if job.kind == ANALYZER else None)
+            queue.park(job, reason=error.reason, needs=error.endpoint if job.kind == ANALYZER else None)
         except Failing as error:
             desk.close()
             self._delay(desk, error)
@@ -214,7 +215,7 @@ class Worker:
             log.error("unknown body", kind=job.kind, user=job.user, why=error.detail)
             self._bury(desk, "unknown body", f"{error.detail}\n{error.body.decode('utf-8', 'replace')}")
         except BadCursor as error:
-            self._bury(desk, "cursor refused", error.detail)
+            self._bury(desk, CURSOR_REFUSED, error.detail)
         except OSError as error:
             desk.close()
             log.error("the archive cannot be written", kind=job.kind, user=job.user, why=str(error))
@@ -248,9 +249,6 @@ class Worker:
     def _settled(self, services: Services, job: Job, state: str, reason: str) -> tuple[str, str]:
         event = events.UserSettled(services.crawl, services.clock.now(), job.kind, job.user, state, reason, self.name)
         return event.channel, event.encode()
-
-    def _due(self, waiting: Waiting) -> float:
-        return waiting.until if waiting.until is not None else self.clock.now() + DELAY_SECONDS
 
     def _settle(self, services: Services, job: Job, result: Result) -> None:
         """Finish a job whose files are in place, with the user's next job or its end state."""

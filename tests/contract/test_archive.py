@@ -67,9 +67,9 @@ def test_a_draft_reads_back_what_is_written(archive: Any) -> None:
     "mark",
     [
         End(COMPLETE, at=1),
-        End(DEPTH, None, None, 2),
+        End(DEPTH, None, at=2),
         End(GONE, "suspended", at=3),
-        End(GONE, 'she said "no" — ñ', ("19", "3"), 4),
+        End(GONE, 'she said "no" — ñ', (("19", "3"), ("2", "1")), 4),
     ],
 )
 def test_an_end_mark_alone_is_a_final(archive: Any, mark: End) -> None:

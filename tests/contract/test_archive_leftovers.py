@@ -74,8 +74,20 @@ def test_the_part_behind_a_union_is_swept(archive: GzipArchive) -> None:
 def test_what_only_a_part_holds_stays(archive: GzipArchive) -> None:
     left(archive, "1-a", tweets(3, 2))
     assert swept(archive) == [], "no final"
-    crawl(archive, "2-b", tweets(3), tweets(2))
-    assert swept(archive) == [], "the same items in other pages are other bytes"
+    crawl(archive, "2-b", tweets(3), tweets(1))
+    assert swept(archive) == [], "one of its items is nowhere else"
+    crawl(archive, "3-c", tweets(3), [b'{"id":"2","text":"other bytes"}'])
+    assert "1-a" not in swept(archive), "the same item in other bytes"
+
+
+def test_a_page_that_a_union_cut_is_held_item_by_item(archive: GzipArchive) -> None:
+    left(archive, "1-a", tweets(3, 1))
+    crawl(archive, "2-b", tweets(2))
+    crawl(archive, "3-c", tweets(3, 1))
+    assert list(archive.lines(USER, TWT)) == tweets(3, 2, 1)
+    for part in parts(archive, INT64):
+        os.utime(part.path, (0, 0))
+    assert swept(archive) == ["1-a", "3-c"]
 
 
 def test_behind_a_damaged_final_everything_stays(archive: GzipArchive) -> None:

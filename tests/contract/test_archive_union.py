@@ -11,7 +11,7 @@ import pytest
 
 from tests.contract.archive_pages import DONE, NAMES, USER, crawl, finish, open_archive, tweets, update, write
 from twittomatic.archive.base import COMPLETE, GONE, End
-from twittomatic.errors import CorruptMember, LostBytes
+from twittomatic.errors import CorruptMember, LostBytes, Outgrown
 from twittomatic.job import FWS, TWT, USR
 
 DAY = "20260921"
@@ -41,11 +41,109 @@ def test_a_second_walk_keeps_what_only_the_first_had(archive: Any) -> None:
     again = End(COMPLETE, "again", at=9)
     extent = crawl(archive, "2-b", tweets(8, 7), tweets(6, 4), mark=again)
     assert extent.seg == "2-b.u"
-    assert list(archive.lines(USER, TWT)) == tweets(8, 7, 6, 4, 5, 3, 2, 1)
+    assert list(archive.lines(USER, TWT)) == tweets(8, 7, 6, 5, 4, 3, 2, 1)
     assert archive.end_of(USER, TWT) == again
-    assert heads(archive) == [(0, 2), (1, 2), (0, 1), (1, 1), (2, 2), (2, 0)]
+    assert heads(archive) == [(0, 2), (1, 4), (2, 2), (2, 0)]
     whole = [member.placed.crc for member in archive.members(USER, TWT) if member.lines == tweets(2, 1)]
     assert set(whole) <= old, "a member that is needed whole is copied, not written anew"
+
+
+def test_a_union_goes_newest_first_whoever_is_older(archive: Any) -> None:
+    """A walk that died before an update of everything, and was ended after it."""
+    crawl(archive, "1-a", tweets(9, 8, 6), tweets(5, 4), tweets(3, 2))
+    assert crawl(archive, "2-b", tweets(7, 6), tweets(5, 4), tweets(3, 2), tweets(1)).seg == "2-b.u"
+    assert list(archive.lines(USER, TWT)) == tweets(9, 8, 7, 6, 5, 4, 3, 2, 1)
+    assert heads(archive) == [(0, 2), (0, 2), (1, 2), (2, 2), (3, 1), (4, 0)]
+    assert archive.first_id(USER, TWT) == "9"
+
+
+def test_what_is_newest_is_found_in_members_out_of_order(archive: Any) -> None:
+    crawl(archive, "1-a", tweets(5, 4), tweets(9, 8), tweets(3, 2))
+    assert archive.first_id(USER, TWT) == "9"
+
+
+@pytest.mark.parametrize("held", [[], [tweets(2, 1)]])
+def test_a_walk_that_began_twice_is_put_in_order(archive: Any, held: list[list[bytes]]) -> None:
+    crawl(archive, "1-a", *held)
+    draft = write(archive.start(USER, TWT, "2-b"), [tweets(6, 5), tweets(4), tweets(8, 7), tweets(3)])
+    draft.end(DONE)
+    united = archive.unite(draft, "2-b", reorder=True)
+    united.close()
+    archive.publish(USER, united.extent)
+    assert list(archive.lines(USER, TWT)) == [*tweets(8, 7, 6, 5, 4, 3), *(line for page in held for line in page)]
+    assert archive.end_of(USER, TWT) == DONE
+
+
+def test_a_walk_that_began_twice_in_order_is_left_as_it_is(archive: Any) -> None:
+    draft = write(archive.start(USER, TWT, "1-a"), [tweets(6, 5), tweets(4, 3)])
+    draft.end(DONE)
+    assert archive.unite(draft, "1-a", reorder=True) is draft
+    draft.close()
+
+
+def test_the_holes_of_both_stay(archive: Any) -> None:
+    crawl(archive, "1-a", tweets(9), tweets(2), mark=End(GONE, "suspended", (("9", "5"), ("5", "2")), 5))
+    crawl(archive, "2-b", tweets(20), tweets(1), mark=End(COMPLETE, None, (("20", "9"), ("9", "5")), 4))
+    assert archive.end_of(USER, TWT) == End(COMPLETE, None, (("20", "9"), ("9", "5"), ("5", "2")), 4)
+
+
+class TestOutgrown:
+    """A part that was sealed, and a final that came to hold more before it was renamed."""
+
+    @pytest.fixture
+    def sealed(self, archive: Any) -> Any:
+        draft = write(archive.start(USER, TWT, "1-a"), [tweets(4, 3), tweets(1)])
+        draft.end(End(COMPLETE, "sealed", (("3", "1"),), at=10))
+        draft.close()
+        return draft.extent
+
+    @pytest.mark.parametrize("at", [5, 15])
+    def test_it_is_not_published_but_united(self, archive: Any, sealed: Any, at: int) -> None:
+        crawl(archive, "2-b", tweets(9), tweets(4, 3, 2), mark=End(GONE, "newer", (("9", "4"),), at))
+        final = archive.final_path(USER, TWT)
+        before, part = final.read_bytes(), archive.part_path(USER, TWT, "1-a").read_bytes()
+        with pytest.raises(Outgrown):
+            archive.publish(USER, sealed)
+        assert final.read_bytes() == before
+        extent = archive.reunite(USER, sealed, "3-c")
+        assert (extent.seg, archive.part_path(USER, TWT, "1-a").read_bytes()) == ("3-c.u", part)
+        for _ in range(2):
+            archive.publish(USER, extent)
+            assert list(archive.lines(USER, TWT)) == tweets(9, 4, 3, 2, 1)
+        end, reason = (COMPLETE, "sealed") if at == 5 else (GONE, "newer")
+        assert archive.end_of(USER, TWT) == End(end, reason, (("9", "4"), ("3", "1")), max(at, 10))
+
+    def test_a_final_that_holds_no_more_is_replaced(self, archive: Any, sealed: Any) -> None:
+        crawl(archive, "2-b", tweets(3))
+        assert archive.reunite(USER, sealed, "3-c") == sealed
+        archive.publish(USER, sealed)
+        assert list(archive.lines(USER, TWT)) == tweets(4, 3, 1)
+
+    def test_a_union_can_be_outgrown_too(self, archive: Any, sealed: Any) -> None:
+        crawl(archive, "2-b", tweets(9))
+        united = archive.reunite(USER, sealed, "3-c")
+        crawl(archive, "4-d", tweets(10))
+        with pytest.raises(Outgrown):
+            archive.publish(USER, united)
+        again = archive.reunite(USER, united, "3-c")
+        assert again.seg == "3-c.v"
+        archive.publish(USER, again)
+        assert list(archive.lines(USER, TWT)) == tweets(10, 9, 4, 3, 1)
+
+    def test_a_part_that_is_gone_cannot_be_united(self, archive: Any, sealed: Any) -> None:
+        archive.part_path(USER, TWT, "1-a").unlink()
+        with pytest.raises(LostBytes):
+            archive.reunite(USER, sealed, "3-c")
+
+    @pytest.mark.parametrize("suffix", [FWS, USR])
+    def test_what_is_replaced_whole_is_not_compared(self, archive: Any, suffix: str) -> None:
+        draft = write(archive.start(USER, suffix, "1-a"), [[b'{"id":"1"}']])
+        draft.end(DONE)
+        draft.close()
+        crawl(archive, "2-b", [b'{"id":"2"}'], suffix=suffix)
+        assert archive.reunite(USER, draft.extent, "3-c") == draft.extent
+        archive.publish(USER, draft.extent)
+        assert list(archive.lines(USER, suffix)) == [b'{"id":"1"}']
 
 
 def test_the_part_that_was_united_stays_until_it_is_swept(archive: Any) -> None:
@@ -102,7 +200,7 @@ def test_an_update_whose_final_changed_meanwhile_is_united(archive: Any) -> None
     assert draft.copy_final() == 2
     update(archive, "3-c", tweets(9))
     assert finish(archive, draft, "2-b").seg == "2-b.u"
-    assert list(archive.lines(USER, TWT)) == tweets(3, 2, 1, 9)
+    assert list(archive.lines(USER, TWT)) == tweets(9, 3, 2, 1)
 
 
 def test_copying_without_a_final_copies_nothing(archive: Any) -> None:
@@ -135,8 +233,9 @@ def test_the_same_item_in_other_bytes_is_one_item(archive: Any, old: bytes, new:
 @pytest.mark.parametrize("line", [b"[1]", b"{", b'{"id":null}', b'{"id":{"a":1}}', b'{"id":true}', b"1"])
 def test_a_line_without_an_id_is_not_lost(archive: Any, line: bytes) -> None:
     crawl(archive, "1-a", [line, *tweets(1)])
-    crawl(archive, "2-b", tweets(2), [b'{"id":"3"}'])
-    assert list(archive.lines(USER, TWT)) == [*tweets(2), b'{"id":"3"}', line, *tweets(1)]
+    crawl(archive, "2-b", tweets(3), [b'{"id":"2"}'])
+    assert list(archive.lines(USER, TWT)) == [line, *tweets(3), b'{"id":"2"}', *tweets(1)]
+    assert archive.first_id(USER, TWT) == "3"
 
 
 def test_a_damaged_final_is_not_published_over(archive: Any) -> None:
@@ -270,7 +369,7 @@ def test_a_rename_that_another_holder_did_first_is_fine_only_with_our_bytes(
     archive.publish(USER, draft.extent)
     assert list(archive.lines(USER, TWT)) == tweets(1)
 
-    other = write(archive.start(USER, TWT, "2-b"), [tweets(2)])
+    other = write(archive.start(USER, TWT, "2-b"), [tweets(2, 1)])
     other.end(DONE)
     other.close()
     monkeypatch.setattr(os, "rename", lambda source, _: (source.unlink(), rename(source, source)))

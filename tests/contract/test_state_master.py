@@ -1,4 +1,4 @@
-"""Masters, workers, seeds, iterations and the frontier in Redis, on every server."""
+"""Masters, workers, lost leases, dead jobs and the picture of a crawl in Redis, on every server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tests.contract.state_world import FREE, LEASE, START, World
 from twittomatic.errors import Deposed, Fenced, InUse
 from twittomatic.events import UserSettled, decode
 from twittomatic.job import FOLLOWER, TIMELINE, Grant
-from twittomatic.state.frontier import Admitted
+from twittomatic.state.crawl import CURSOR_REFUSED
 from twittomatic.state.leader import Held, Ticked
-from twittomatic.state.queue import Found, Idle, Want
+from twittomatic.state.queue import Idle, Want
 from twittomatic.state.snapshot import KindSnapshot
 
 FOLLOWERS = Want(FOLLOWER, None, 0)
@@ -53,36 +53,6 @@ def test_a_dead_or_resigned_master_is_replaced_at_once(world: World) -> None:
     world.leader.resign(second)
     third = world.lead("m3")
     assert len({first, second, third}) == 3
-
-
-def test_seeds_are_queued_in_any_case_and_the_load_goes_on_where_it_stood(world: World) -> None:
-    epoch = world.lead()
-    assert world.frontier.admit(["1", "2"], TIMELINE, "2", epoch=epoch) == Admitted(2, 0)
-    assert world.frontier.load_position() == "2"
-    assert not world.frontier.finished(epoch)
-    assert world.frontier.admit(["2", "3"], TIMELINE, None, epoch=epoch) == Admitted(1, 1)
-    assert world.frontier.load_position() is None
-    assert world.list("q:timeline") == ["1", "2", "2", "3"]
-    assert world.frontier.admit([], TIMELINE, "0") == Admitted(0, 0)
-    assert world.frontier.load_position() == "0"
-    with pytest.raises(ValueError, match="at most"):
-        world.frontier.admit(["1"] * 10_001, TIMELINE, None)
-
-
-def test_the_seen_set_stays_compact(world: World) -> None:
-    world.seeds(*(str(10**18 + 7919 * n) for n in range(2_000)))
-    kinds = {world.client.object("encoding", key) for key in _seen_keys(world)} if _has_object(world) else {b"intset"}
-    assert kinds == {b"intset"}
-    assert world.frontier.unseen(["5", str(10**18), "5", "6"]) == ["5", "6"]
-    assert world.frontier.unseen([]) == []
-
-
-def _seen_keys(world: World) -> list[bytes]:
-    return list(world.client.keys(world.keys.prefix + "s:*"))
-
-
-def _has_object(world: World) -> bool:
-    return "Fake" not in type(world.client).__name__
 
 
 def test_a_lost_lease_goes_back_and_five_crashes_are_poison(world: World) -> None:
@@ -138,9 +108,22 @@ def test_a_tick_is_bounded(world: World) -> None:
     for n in range(520):
         world.client.hset(world.keys.job(TIMELINE, str(n)), "state", "delayed")
         world.client.zadd(world.keys.delayed, {f"timeline:{n}": round(world.now * 1000)})
+    world.client.hset(world.keys.held, "delay:timeline", 520)
     epoch = world.lead()
-    assert [world.leader.tick(epoch).due for _ in range(3)] == [500, 20, 0]
-    assert world.snapshot().kinds[TIMELINE].resuming == 520
+    ticks = [world.leader.tick(epoch) for _ in range(3)]
+    assert [(ticked.due, ticked.full) for ticked in ticks] == [(500, True), (20, False), (0, False)]
+    assert world.snapshot().kinds[TIMELINE] == KindSnapshot(resuming=520)
+
+
+def test_a_tick_full_of_leases_says_so(world: World) -> None:
+    world.calm()
+    epoch = world.keep_ticking(LEASE)
+    for n in range(501):
+        world.client.hset(world.keys.job(TIMELINE, str(n)), mapping={"state": "running", "worker": "w9"})
+        world.client.zadd(world.keys.leases, {f"timeline:{n}": round(world.now * 1000)})
+    world.client.hset(world.keys.held, "lease:timeline", 501)
+    assert [world.leader.tick(epoch) for _ in range(2)] == [Ticked(500, 0, 0, full=True), Ticked(1, 0, 0)]
+    assert world.snapshot().kinds[TIMELINE] == KindSnapshot(resuming=501)
 
 
 def test_dead_jobs_are_retried_by_kind_and_reason(world: World) -> None:
@@ -162,77 +145,16 @@ def test_dead_jobs_are_retried_by_kind_and_reason(world: World) -> None:
     assert snapshot.kinds[FOLLOWER].resuming == 1
 
 
-@pytest.mark.parametrize(
-    ("traversal", "order"),
-    [
-        ("bfs", ["2", "11", "12", "13", "14"]),
-        ("dfs", ["11", "12", "13", "14", "2"]),
-        ("priority", ["2", "13", "12", "14", "11"]),
-    ],
-)
-def test_traversals_order_what_is_found(world: World, traversal: str, order: list[str]) -> None:
-    world.configure(traversal=traversal)
+def test_a_walk_whose_cursor_was_refused_begins_again_when_it_is_retried(world: World) -> None:
     world.seeds("1", "2")
-    job = world.claim()
-    found = [Found("11", 0), Found("12", 7), Found("13", 99), Found("14", 7), Found("2", 15)]
-    assert world.page(job, found=found) == 4
-    epoch = world.lead()
-    assert [world.claim().user for _ in order] == order
-    assert not world.frontier.finished(epoch)
-
-
-def test_bands_are_not_forgotten_when_the_traversal_changes(world: World) -> None:
-    world.configure(traversal="priority")
-    world.seeds("1")
-    job = world.claim()
-    world.page(job, found=[Found("11", 3)])
-    world.queue.done(job, None)
-    world.configure(traversal="bfs")
-    assert not world.frontier.finished(world.lead())
-    assert world.snapshot().kinds[TIMELINE].queued == 1
-    assert world.claim().user == "11"
-
-
-def test_an_iteration_ends_with_its_frontier(world: World) -> None:
-    world.configure(traversal="default")
-    world.seeds("1")
-    epoch = world.lead()
-    assert world.frontier.begin(epoch) == 1
-    job = world.claim()
-    world.page(job, found=[Found("11"), Found("12"), Found("13")])
-    assert world.frontier.iterate(epoch) is None
-    world.queue.done(job, None)
-    assert world.frontier.finished(epoch)
-    assert world.frontier.front_len() == 3
-    assert list(world.frontier.front_blocks(2)) == [["11", "12"], ["13"]]
-    assert world.frontier.iterate(epoch) == 2
-    assert list(world.frontier.front_blocks()) == []
-    assert world.snapshot().state == "done"
-    assert world.snapshot().counters["discovered"] == 3
-    assert world.frontier.iterate(epoch) == 2
-    assert world.frontier.begin(epoch) == 2
-    assert (world.snapshot().state, world.snapshot().iteration) == ("running", 2)
-    assert world.snapshot().counters == {}
-    assert world.frontier.begin(epoch) == 2
-    assert world.frontier.unseen(["11", "14"]) == ["14"]
-
-
-def test_what_exceeds_max_users_waits_in_the_frontier(world: World) -> None:
-    world.configure(max_users=4)
-    world.seeds("1", "2")
-    job = world.claim()
-    assert world.page(job, found=[Found(str(n)) for n in range(11, 16)]) == 5
-    assert world.list("q:timeline") == ["2", "11", "12"]
-    assert world.list("front") == ["13", "14", "15"]
-    assert world.counter("admitted") == 4
-
-
-def test_work_of_a_kind_that_is_not_wanted_does_not_hold_the_end_up(world: World) -> None:
-    world.seeds("1", kind=FOLLOWER)
-    world.configure(kinds=[TIMELINE])
-    assert world.frontier.finished(world.lead())
-    world.configure()
-    assert not world.frontier.finished(world.lead())
+    for reason in (CURSOR_REFUSED, "bug"):
+        job = world.claim()
+        world.page(job)
+        world.queue.dead(job, reason)
+    assert world.crawl.retry() == 2
+    refused, other = world.claim(), world.claim()
+    assert (refused.user, refused.cursor, refused.seq, sorted(refused.extents)) == ("1", None, 1, ["twt"])
+    assert (other.user, other.cursor, other.seq) == ("2", "after 0", 1)
 
 
 def test_configuring_again_keeps_what_must_stay(world: World) -> None:
@@ -315,7 +237,7 @@ def test_a_snapshot_tells_everything_in_one_picture(world: World) -> None:
 
 ALLOWED = re.compile(
     r"tw:\{t:0\}:(clock|rle|rlz:.*|rlx:.*|rl:.*:.*|led:\d{4}-\d\d-\d\d|n:.*:.*|wk|w:w1|"
-    r"c:c:(cfg|epoch|lead|fence|cnt|ev|s:\d+|wake:.*))"
+    r"c:c:(cfg|epoch|lead|fence|now|cnt|ev|s:\d+|wake:.*))"
 )
 
 

@@ -1,4 +1,4 @@
-"""Jobs in Redis: claim, commit, seal, finish, beat, on every server."""
+"""Jobs in Redis: commit, seal, finish, delay, beat, on every server."""
 
 from __future__ import annotations
 
@@ -9,73 +9,12 @@ import ujson
 
 from tests.contract.state_world import FREE, LEASE, World
 from twittomatic.errors import Fenced, StateError
-from twittomatic.job import ANALYZER, FOLLOWER, TIMELINE, UPDATE, Extent, Job
+from twittomatic.job import ANALYZER, FOLLOWER, TIMELINE, UPDATE, Extent
 from twittomatic.state.engine import Caller
 from twittomatic.state.queue import Found, Idle, Refused, Want
 
 FOLLOWERS = Want(FOLLOWER, None, 0)
 UPDATES = Want(UPDATE, None, 0)
-
-
-def test_a_claim_leases_the_oldest_entry_once(world: World) -> None:
-    world.seeds("12", "13")
-    first, second = world.claim(), world.claim(queue=world.worker("w2"))
-    assert (first.user, second.user) == ("12", "13")
-    assert (first.kind, first.cursor, first.seq, first.clean, first.sealed) == (TIMELINE, None, 0, True, False)
-    assert first.token != second.token
-    assert world.queue.claim([FREE], ["a"]) == Idle()
-    assert world.snapshot().kinds[TIMELINE].running == 2
-
-
-def test_ids_of_every_size_stay_text(world: World) -> None:
-    ids = ["7", "12", "9007199254740993", "9223372036854775807"]
-    world.seeds(*ids)
-    assert [world.claim().user for _ in ids] == ids
-
-
-def test_wants_are_served_in_their_order_and_resumed_jobs_first(world: World) -> None:
-    world.seeds("1", "2", "3")
-    world.seeds("9", kind=FOLLOWER)
-    job = world.claim()
-    world.queue.park(job)
-    assert world.claim(FOLLOWERS, FREE).user == "9"
-    assert world.claim(FOLLOWERS, FREE).user == "1"
-    assert world.claim(FOLLOWERS, FREE).user == "2"
-
-
-def test_an_entry_that_is_claimed_parked_delayed_or_dead_already_is_dropped(world: World) -> None:
-    world.seeds("1", "2", "3", "4")
-    jobs = [world.claim() for _ in range(4)]
-    world.queue.delay(jobs[1], 30, reason="slow")
-    world.queue.dead(jobs[2], "bug", "body")
-    world.queue.seal(jobs[3], {})
-    world.seeds("1", "2", "3", "4", "5")
-    assert world.claim().user == "5"
-    assert world.queue.claim([FREE], []) == Idle()
-    world.queue.park(jobs[0])
-    world.seeds("1")
-    assert world.claim().user == "1"
-    assert world.queue.claim([FREE], []) == Idle()
-    assert world.list("q:timeline") == []
-
-
-def test_timeline_and_update_of_one_user_never_run_together(world: World) -> None:
-    world.seeds("1", "2")
-    timeline = world.claim()
-    world.seeds("1", "3", kind=UPDATE)
-    assert world.claim(UPDATES).user == "3"
-    assert isinstance(world.queue.claim([UPDATES], []), Idle)
-    assert world.list("q:update") == ["1"]
-    world.queue.park(timeline)
-    assert isinstance(world.queue.claim([UPDATES], []), Idle)
-    world.queue.done(world.claim(), None)
-    update = world.claim(UPDATES)
-    assert update.user == "1"
-    world.seeds("1")
-    assert world.claim().user == "2"
-    assert isinstance(world.queue.claim([FREE], []), Idle)
-    world.queue.dead(update, "bug")
-    assert world.claim().user == "1", "a dead update does not hold its user's timeline for ever"
 
 
 def test_a_commit_is_all_that_a_page_changed(world: World) -> None:
@@ -167,6 +106,32 @@ def test_done_names_the_next_kind_or_ends_the_user(world: World) -> None:
     assert not world.client.exists(world.keys.leases)
 
 
+def test_a_user_of_whom_nothing_was_left_to_do_is_not_done_again(world: World) -> None:
+    world.seeds("1", "2", "1", "3")
+    had = {"timeline.already": 1}
+    for counts in ({}, had, had, had):
+        world.queue.done(world.claim(), FOLLOWER, counts)
+    assert world.list("q:follower") == ["1", "2 =", "1 =", "3 ="]
+    outcomes = {"follower.already": 1}, {}, {"follower.already": 1}, {"follower.already": 1}
+    for user, counts in zip(("1", "2", "1", "3"), outcomes, strict=True):
+        job = world.claim(FOLLOWERS)
+        assert job.user == user
+        world.queue.park(job)
+        world.queue.done(world.claim(FOLLOWERS), None, counts)
+    counters = world.snapshot().counters
+    assert (counters["users.done"], counters["users.already"]) == (2, 2)
+    assert (counters["timeline.done"], counters["follower.done"]) == (4, 4)
+
+
+def test_a_doubled_seed_of_one_kind_is_counted_once(world: World) -> None:
+    world.configure(kinds=[TIMELINE])
+    world.seeds("1", "1")
+    world.queue.done(world.claim(), None)
+    world.queue.done(world.claim(), None, {"timeline.already": 1})
+    counters = world.snapshot().counters
+    assert (counters["users.done"], counters["users.already"]) == (1, 1)
+
+
 def test_done_leaves_a_next_job_alone_that_exists(world: World) -> None:
     world.seeds("12")
     world.seeds("12", kind=FOLLOWER)
@@ -186,21 +151,6 @@ def test_every_bad_end_has_a_reason(world: World) -> None:
     assert (snapshot.counters["users.gone"], snapshot.counters["users.dead"], snapshot.dead) == (1, 1, 1)
     assert world.crawl.reasons() == ["timeline 2 dead UnknownBody", "timeline 1 gone protected"]
     assert world.queue.sample(TIMELINE, "2") == "<html>?</html>"
-
-
-def test_a_sealed_job_needs_no_budget_to_be_renamed(world: World) -> None:
-    world.seeds("12")
-    calls = Want(TIMELINE, "timeline", 16)
-    job = world.claim(calls)
-    world.page(job)
-    world.queue.seal(job, {"twt": Extent("twt", job.token, 120, 9)})
-    world.budget.settle("timeline", "a", kind=TIMELINE, exhausted_until=world.now + 500)
-    job.grant = None
-    world.queue.park(job)
-    again = world.claim(calls)
-    assert again.sealed
-    assert again.grant is None
-    assert again.extents["twt"].length == 120
 
 
 def test_a_delayed_job_comes_back_when_it_is_due(world: World) -> None:
@@ -249,28 +199,6 @@ def test_beat_keeps_a_lease(world: World) -> None:
     assert (again.user, again.attempts, again.clean) == ("12", 1, False)
 
 
-def test_paused_and_draining(world: World) -> None:
-    world.seeds("1", "2")
-    begun = world.claim()
-    world.queue.park(begun)
-    world.crawl.pause()
-    assert world.queue.claim([FREE], []) == Idle(paused=True)
-    world.crawl.resume()
-    world.crawl.drain()
-    again = world.claim()
-    assert again.user == "1"
-    assert world.queue.claim([FREE], []) == Idle(draining=True)
-    epoch = world.lead()
-    world.leader.tick(epoch)
-    assert world.snapshot().state == "running"
-    world.queue.done(again, None)
-    world.leader.tick(epoch)
-    assert world.snapshot().state == "drained"
-    world.crawl.resume()
-    assert world.snapshot().state == "running"
-    assert world.claim().user == "2"
-
-
 def test_idle_workers_are_woken(world: World) -> None:
     assert not world.queue.wait([TIMELINE], 0.01)
     woken = threading.Event()
@@ -306,10 +234,3 @@ def test_one_commit_is_bounded(world: World) -> None:
         world.page(job, discarded=[str(n) for n in range(10_001)])
     assert world.page(job, found=[Found(str(n)) for n in range(100, 9_000)]) == 8_900
     assert world.client.llen(world.keys.queue(TIMELINE)) == 8_900
-
-
-@pytest.mark.parametrize("kind", [TIMELINE, FOLLOWER])
-def test_a_claim_reads_one_kind_only(world: World, kind: str) -> None:
-    world.seeds("1", kind=kind)
-    job = world.queue.claim([Want(TIMELINE, None, 0)], [])
-    assert isinstance(job, Job) == (kind == TIMELINE)

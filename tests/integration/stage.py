@@ -143,6 +143,7 @@ class Stage:
             crawl="c",
             worker=worker,
             lease_seconds=self.lease_seconds,
+            stop=self.stop,
         )
 
     def admit(self, *users: str, kind: str | None = None) -> None:
@@ -157,6 +158,9 @@ class Stage:
 
     def run(self, user: str, kind: str) -> Result:
         """Run one job to its end in this thread, as a worker does, and finish it."""
+        wanted = self.crawl.settings()["kinds"].split(",")
+        if kind not in wanted:
+            self.want(*wanted, kind)
         self.admit(user, kind=kind)
         services = self.services()
         job = self.claim(services)

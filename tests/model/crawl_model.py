@@ -21,15 +21,23 @@ class ModelJob:
     sealed: bool = False
     attempts: int = 0
     errors: int = 0
+    needs: bool = False
+    worked: bool = False
+    is_refused: bool = False
 
 
 @dataclass
 class CrawlModel:
-    """Queues, jobs, leases, the seen set and the totals of a breadth-first crawl."""
+    """Queues, jobs, leases, the seen set and the totals of a breadth-first crawl. kinds: those it wants; start: the one
+    that a user begins with; is_open: what parked jobs need is to be had. ``<id> =`` waits in ``queued`` where no job of
+    that user had anything to do so far."""
 
     lease_seconds: float
     max_attempts: int
     now: float
+    kinds: Sequence[str]
+    start: str = "timeline"
+    is_open: bool = True
     queued: dict[str, list[str]] = field(default_factory=dict)
     resuming: dict[str, list[str]] = field(default_factory=dict)
     jobs: dict[tuple[str, str], ModelJob] = field(default_factory=dict)
@@ -50,27 +58,51 @@ class CrawlModel:
 
     def claim(self, kinds: Sequence[str], worker: str) -> tuple[str, str] | None:
         for kind in kinds:
-            for lists, resumed in ((self.resuming, True), (self.queued, False)):
-                user = self._pop(kind, lists.setdefault(kind, []), resumed)
-                if user is not None:
-                    job = self.jobs.setdefault((kind, user), ModelJob())
-                    job.state, job.worker = "running", worker
-                    self.leases[kind, user] = self.now + self.lease_seconds
-                    return kind, user
+            entry = self._next(kind) if kind in self.kinds else None
+            if entry is not None:
+                user = entry.removesuffix(" =")
+                fresh = ModelJob(worked=kind != self.start and entry == user)
+                job = self.jobs.setdefault((kind, user), fresh)
+                job.state, job.worker = "running", worker
+                self.leases[kind, user] = self.now + self.lease_seconds
+                return kind, user
         return None
 
-    def _pop(self, kind: str, line: list[str], resumed: bool) -> str | None:
+    def _next(self, kind: str) -> str | None:
+        resuming, queued = self.resuming.setdefault(kind, []), self.queued.setdefault(kind, [])
+        if not self.is_open and resuming and self.jobs[kind, resuming[0]].needs:
+            for user in resuming:
+                job = self.jobs[kind, user]
+                if (job.sealed or not job.needs) and not self._waits_for_twin(kind, user):
+                    resuming.remove(user)
+                    return user
+            return None
+        found = self._pop(kind, resuming, resumed=True)
+        return self._pop(kind, queued, resumed=False) if found is None else found
+
+    def _pop(self, kind: str, line: list[str], *, resumed: bool) -> str | None:
         for _ in range(len(line)):
-            user = line.pop(0)
+            entry = line.pop(0)
+            user = entry.removesuffix(" =")
             job = self.jobs.get((kind, user))
             if (job is None) == resumed or (job is not None and job.state != "parked"):
                 continue
-            twin = self.jobs.get((TWIN.get(kind, ""), user))
-            if twin is not None and twin.state != "dead":
-                line.append(user)
+            if self._waits_for_twin(kind, user):
+                line.append(entry)
                 continue
-            return user
+            return entry
         return None
+
+    def _waits_for_twin(self, kind: str, user: str) -> bool:
+        """Timeline and update of a user: never both, and never neither where both could go on."""
+        twin = self.jobs.get((TWIN.get(kind, ""), user))
+        if twin is None or twin.state == "dead":
+            return False
+        if twin.state == "running" or TWIN[kind] not in self.kinds:
+            return twin.state == "running"
+        job = self.jobs.get((kind, user))
+        mine_first = (job is not None and job.sealed, kind == "timeline")
+        return (twin.sealed, TWIN[kind] == "timeline") > mine_first
 
     def owns(self, kind: str, user: str, token: str) -> bool:
         job = self.jobs.get((kind, user))
@@ -81,34 +113,37 @@ class CrawlModel:
         job.cursor, job.seq, job.attempts, job.errors = cursor, seq, 0, 0
         new = [id_ for id_ in dict.fromkeys(found) if id_ not in self.seen]
         self.seen.update(new)
-        self.queued.setdefault("timeline", []).extend(new)
+        self.queued.setdefault(self.start, []).extend(new)
         return len(new)
 
-    def park(self, kind: str, user: str) -> None:
-        self._leave(kind, user, "parked")
+    def park(self, kind: str, user: str, *, needs: bool) -> None:
+        self._leave(kind, user, "parked").needs = needs
         self.resuming.setdefault(kind, []).insert(0, user)
 
     def delay(self, kind: str, user: str, seconds: float) -> None:
         self._leave(kind, user, "delayed").errors += 1
         self.delayed[kind, user] = self.now + seconds
 
-    def bury(self, kind: str, user: str) -> None:
-        self._leave(kind, user, "dead")
+    def bury(self, kind: str, user: str, *, is_refused: bool) -> None:
+        self._leave(kind, user, "dead").is_refused = is_refused
         self._died(kind, user)
 
-    def end(self, kind: str, user: str, outcome: str, next_kind: str | None = None) -> None:
+    def end(self, kind: str, user: str, outcome: str, next_kind: str | None = None, *, already: bool = False) -> None:
+        is_idle = already and not self.jobs[kind, user].worked
         del self.leases[kind, user], self.jobs[kind, user]
         self.count(f"{kind}.{outcome}")
         if next_kind is None:
-            self.count(f"users.{outcome}")
+            self.count("users.already" if is_idle else f"users.{outcome}")
         elif (next_kind, user) not in self.jobs:
-            self.queued.setdefault(next_kind, []).append(user)
+            self.queued.setdefault(next_kind, []).append(f"{user} =" if is_idle else user)
 
     def retry(self, order: Sequence[tuple[str, str]]) -> int:
         """``order``: in which they died."""
         for kind, user in order:
             job = self.jobs[kind, user]
             job.state, job.attempts, job.errors = "parked", 0, 0
+            job.cursor = None if job.is_refused else job.cursor
+            job.is_refused = False
             self.resuming.setdefault(kind, []).append(user)
             for name in (f"{kind}.dead", "users.dead"):
                 self.totals[name] -= 1
@@ -144,8 +179,8 @@ class CrawlModel:
             job.state = "parked"
             self.resuming.setdefault(kind, []).append(user)
 
-    def is_finished(self, kinds: Sequence[str]) -> bool:
-        waits = any(self.queued.get(kind) or self.resuming.get(kind) for kind in kinds)
+    def is_finished(self) -> bool:
+        waits = any(self.queued.get(kind) or self.resuming.get(kind) for kind in self.kinds)
         return not (waits or self.leases or self.delayed)
 
     def _leave(self, kind: str, user: str, state: str) -> ModelJob:

@@ -16,13 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.contract.state_world import LEASE, World, client_of, dump
 from tests.model.crawl_model import CrawlModel
 from twittomatic.errors import Fenced
-from twittomatic.job import FOLLOWER, TIMELINE, UPDATE, Extent, Job
-from twittomatic.state.crawl import text_map
+from twittomatic.job import FOLLOWER, TIMELINE, UPDATE, Extent, Grant, Job
+from twittomatic.state.crawl import CURSOR_REFUSED, text_map
 from twittomatic.state.engine import FUNCTIONS, Caller, Engine
 from twittomatic.state.keys import Keys
 from twittomatic.state.queue import Found, Want
 
 KINDS = (FOLLOWER, UPDATE, TIMELINE)
+WISHES = (KINDS, (TIMELINE,), (UPDATE, FOLLOWER))
+"""Kinds that the crawl may want, by turns; with the timeline users begin with that."""
+NEEDED = "profiles"
+"""The endpoint for which jobs are parked."""
 IDS = st.sampled_from(["7", "9007199254740993", "9223372036854775807"])
 MAX_ATTEMPTS = 3
 HISTORIES = settings(
@@ -83,7 +87,8 @@ class CrawlMachine(RuleBasedStateMachine):
         self.queues = {name: self.world.worker(name) for name in ("w1", "w2")}
         self.instances = {name: self.world.registry.register(name, {"pid": 1}) for name in self.queues}
         self.epoch = self.world.calm()
-        self.model = CrawlModel(LEASE, MAX_ATTEMPTS, self.world.now, ticked=self.world.now)
+        self.world.budget.settle(NEEDED, "a", kind=TIMELINE)
+        self.model = CrawlModel(LEASE, MAX_ATTEMPTS, self.world.now, KINDS, ticked=self.world.now)
         self.model.excused_until = self.world.now
         self.held: list[Job] = []
 
@@ -99,7 +104,7 @@ class CrawlMachine(RuleBasedStateMachine):
         self.model.admit(pick.ids, pick.kinds[0])
 
     def claim(self, pick: Pick) -> None:
-        job = self.queues[pick.worker].claim([Want(kind, None, 0) for kind in pick.kinds], [])
+        job = self.queues[pick.worker].claim([Want(kind, None, 0) for kind in pick.kinds], ["a"])
         expected = self.model.claim(pick.kinds, pick.worker)
         assert ((job.kind, job.user) if isinstance(job, Job) else None) == expected
         if isinstance(job, Job):
@@ -107,7 +112,8 @@ class CrawlMachine(RuleBasedStateMachine):
             assert job.token not in {held.token for held in self.held}
             assert (job.cursor, job.seq, job.clean, job.sealed) == (known.cursor, known.seq, known.clean, known.sealed)
             assert (job.attempts, job.errors) == (known.attempts, known.errors)
-            known.token, known.clean = job.token, False
+            assert job.grant == (Grant(NEEDED, "a", 1) if known.needs and self.model.is_open else None)
+            known.token, known.clean, known.needs = job.token, False, False
             self.held.append(job)
 
     def act(self, pick: Pick) -> None:
@@ -146,7 +152,11 @@ class CrawlMachine(RuleBasedStateMachine):
         return lambda: self.world.queue.seal(job, {}), expect
 
     def park(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        return lambda: self.world.queue.park(job), lambda: self.model.park(job.kind, job.user)
+        needs = pick.number % 3 == 0
+        return (
+            lambda: self.world.queue.park(job, needs=NEEDED if needs else None),
+            lambda: self.model.park(job.kind, job.user, needs=needs),
+        )
 
     def delay(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
         seconds = (0.0, 5.0, 90.0)[pick.number % 3]
@@ -157,9 +167,10 @@ class CrawlMachine(RuleBasedStateMachine):
 
     def done(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
         later = (None, FOLLOWER)[pick.number % 2]
+        already = pick.number % 3 == 0
         return (
-            lambda: self.world.queue.done(job, later),
-            lambda: self.model.end(job.kind, job.user, "done", later),
+            lambda: self.world.queue.done(job, later, {f"{job.kind}.already": 1} if already else {}),
+            lambda: self.model.end(job.kind, job.user, "done", later, already=already),
         )
 
     def gone(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
@@ -169,12 +180,34 @@ class CrawlMachine(RuleBasedStateMachine):
         )
 
     def dead(self, job: Job, pick: Pick) -> tuple[Callable[[], Any], Callable[[], Any]]:
-        return lambda: self.world.queue.dead(job, "bug"), lambda: self.model.bury(job.kind, job.user)
+        is_refused = pick.number % 2 == 0
+        return (
+            lambda: self.world.queue.dead(job, CURSOR_REFUSED if is_refused else "bug"),
+            lambda: self.model.bury(job.kind, job.user, is_refused=is_refused),
+        )
 
     def move(self, pick: Pick) -> None:
         """Something that no job does."""
-        moves = (self.time_passes, self.time_passes, self.beat, self.outage, self.kill_worker, self.retry, self.resend)
+        moves = (
+            self.time_passes, self.time_passes, self.beat, self.outage, self.kill_worker, self.retry, self.resend,
+            self.wish, self.exhaust_or_open,
+        )  # fmt: skip
         moves[pick.number % len(moves)](pick)
+
+    def wish(self, pick: Pick) -> None:
+        """Somebody starts the crawl again for other kinds."""
+        kinds = WISHES[pick.number // 9 % len(WISHES)]
+        start = TIMELINE if TIMELINE in kinds else UPDATE
+        self.world.configure(kinds=list(kinds), start=start, max_attempts=MAX_ATTEMPTS)
+        self.model.kinds, self.model.start = kinds, start
+
+    def exhaust_or_open(self, pick: Pick) -> None:
+        """What parked jobs need is used up, or is there again."""
+        self.model.is_open = not self.model.is_open
+        if self.model.is_open:
+            self.world.budget.lift(NEEDED, "a")
+        else:
+            self.world.budget.stop(NEEDED, "a", "used up")
 
     def time_passes(self, pick: Pick) -> None:
         """Leases that nobody renews run out under a master that ticks."""
@@ -219,6 +252,18 @@ class CrawlMachine(RuleBasedStateMachine):
             self.world.client.execute_command(*command)
         assert dump(self.world.client) == before
 
+    def teardown(self) -> None:
+        """Whatever has happened, workers that go on bring every wanted kind to its end."""
+        self.world.budget.lift(NEEDED, "a")
+        for name, instance in self.instances.items():
+            self.world.registry.register(name, {"pid": 3}, replaces=instance)
+        for _ in range(4):
+            self.world.advance(LEASE / 2)
+            self.world.leader.tick(self.world.lead())
+            while isinstance(job := self.queues["w1"].claim([Want(kind, None, 0) for kind in KINDS], ["a"]), Job):
+                self.world.queue.done(job, None)
+        assert self.world.frontier.finished(self.world.lead())
+
     @invariant()
     def redis_holds_what_the_model_says(self) -> None:
         client, keys, model = self.world.client, self.world.keys, self.model
@@ -229,16 +274,20 @@ class CrawlMachine(RuleBasedStateMachine):
         for zset, scores in (("lease", model.leases), ("delay", model.delayed)):
             members = {tuple(member.decode().split(":")): at / 1000 for member, at in held.get(zset, [])}
             assert members == scores
+            for kind in KINDS:
+                told = int(text_map(held.get("now", {})).get(f"{zset}:{kind}", 0))
+                assert told == sum(place[0] == kind for place in scores)
         jobs = {tuple(name.split(":")[1:]): text_map(job) for name, job in held.items() if name.startswith("j:")}
         assert jobs.keys() == model.jobs.keys()
         for place, job in model.jobs.items():
             assert (jobs[place]["state"], jobs[place]["token"]) == (job.state, job.token)
             assert int(jobs[place].get("attempts", 0)) == job.attempts
+            assert ("needs" in jobs[place], "worked" in jobs[place]) == (job.needs, job.worked)
         seen = {member.decode() for name, ids in held.items() if name.startswith("s:") for member in ids}
         assert seen == model.seen
         totals = text_map(held.get("cnt", {}))
         assert {name: int(totals.get(f"1|{name}", 0)) for name in model.totals} == model.totals
-        assert self.world.frontier.finished(self.world.lead()) == model.is_finished(KINDS)
+        assert self.world.frontier.finished(self.world.lead()) == model.is_finished()
 
 
 def test_on_the_server_in_memory() -> None:

@@ -28,7 +28,7 @@ from twittomatic.job import FWS, TWT
 
 HEAD = Head(4, "a", None, 2, 1_790_000_000, "x_v2", "main")
 LINES = [b'{"id":"2"}', b'{"id":"1"}']
-MARK = End(DEPTH, "the network gives out 3,200", ("19", "3"), 7)
+MARK = End(DEPTH, "the network gives out 3,200", (("19", "3"),), 7)
 
 
 def parsed(member: bytes) -> Header:
@@ -55,6 +55,13 @@ def test_an_end_mark_is_an_empty_member_that_names_its_length_twice() -> None:
     assert member[-14:] == struct.pack("<I", len(member)) + b"\x03\0" + bytes(8)
     assert marked_length(b"before" + member) == len(member)
     assert parsed(member).end == MARK
+
+
+def test_the_one_hole_of_an_earlier_version_is_read() -> None:
+    told = b'{"seq":5,"prev":null,"next":null,"n":0,"at":7,"source":"","crawl":"","end":"gone","hole":["19","3"]}'
+    extra = b"TM" + struct.pack("<HI", len(told) + 4, 12 + 8 + len(told) + 10) + told
+    member = b"\x1f\x8b\x08\x04" + bytes(5) + b"\xff" + struct.pack("<H", len(extra)) + extra + b"\x03\0" + bytes(8)
+    assert parsed(member).end == End("gone", None, (("19", "3"),), 7)
 
 
 TEXT = st.text(max_size=40)

@@ -15,7 +15,7 @@ from twittomatic.seeds import BadLine, Survey
 from twittomatic.state.snapshot import KindSnapshot, Snapshot
 
 COUNTERS = {
-    "users.done": 1200, "users.gone": 3, "users.dead": 1, "timeline.done": 1203, "timeline.gone": 3,
+    "users.done": 1198, "users.already": 2, "left_out": 6, "users.gone": 3, "users.dead": 1, "timeline.done": 1203, "timeline.gone": 3,
     "timeline.already": 5, "follower.profiles": 40, "analyzer.profiles": 2, "discovered": 17, "refused.protected": 4,
     "refused.languages": 2,
 }  # fmt: skip
@@ -43,6 +43,7 @@ def test_the_document_has_everything(finished: Snapshot, survey: Survey) -> None
     told = document(finished, Path("/d"), 12.3456, survey, is_free=False)
     assert told["crawl"] == "main"
     assert told["users"] == {"done": 1200, "gone": 3, "dead": 1}
+    assert (told["already"], told["left_out"]) == (2, 6)
     assert told["reasons"] == {"protected": 2, "suspended": 1, "poison": 1}
     assert set(told["pages"]) == set(told["items"]) == set(told["jobs"]) == set(CLAIM_ORDER)
     assert (told["pages"][TIMELINE], told["items"][TIMELINE]) == (90, 8000)
@@ -73,7 +74,8 @@ def test_a_person_reads_it(finished: Snapshot, survey: Survey) -> None:
         "17 new users; refused: 2 languages, 4 protected",
         "99; cost $12.35 at the prices in the settings",
         "17 users in /d/frontier-main-1.gz",
-        "5 jobs had nothing left to do",
+        "2 of them were done already",
+        "6 users beyond --max-users: they are in the frontier file",
         "10 good, 1 doubles, 1 bad lines, 2 names that nobody has",
     ):
         assert line in text

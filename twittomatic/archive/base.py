@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -31,11 +31,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The end mark of a final. ``hole``: (from id, to id) that is known to be missing, newer first."""
+    """The end mark of a final. ``holes``: (from id, to id) of each stretch that is known to be missing, newer first."""
 
     end: str
     reason: str | None = None
-    hole: tuple[str, str] | None = None
+    holes: tuple[tuple[str, str], ...] = ()
     at: int = 0
 
 
@@ -95,14 +95,20 @@ class Archive(Protocol):
         """Go on after a committed extent: in place when clean, else in a copy named by ``token``. LostBytes when
         neither the part nor the final holds it (what there was is kept aside)."""
 
-    def unite(self, draft: Draft, token: str) -> Draft:
-        """Where a final exists that is not a prefix of the finished draft: a new part ``<token>.u`` with the union by
-        id (the draft's members first, then members of the items that only the final holds), with the draft's end
-        mark. The draft itself where there is nothing to unite. The result is synced and ends with an end mark."""
+    def unite(self, draft: Draft, token: str, *, reorder: bool = False) -> Draft:
+        """Where a timeline's final has items that the finished draft has not: a new part ``<token>.u`` with the union
+        by id, newest first, under the draft's end mark with the holes of both. The draft itself where there is nothing
+        to unite. reorder: the draft's walk began more than once, so that its own items may be out of order. The result
+        is synced and ends with an end mark."""
+
+    def reunite(self, user: str, extent: Extent, token: str) -> Extent:
+        """The same for a sealed part, left as it is: what has to be sealed before it can be published, under the later
+        of the two end marks. The extent itself where there is nothing to unite."""
 
     def publish(self, user: str, extent: Extent) -> None:
         """Rename the sealed part to the final, fsync the folder. Twice does no harm. LostBytes when the part is gone
-        and the final has another length or CRC-32."""
+        and the final has another length or CRC-32; Outgrown when the final of a timeline has items that the part has
+        not: reunite first."""
 
     def discard(self, draft: Draft) -> None:
         """Forget a part that holds nothing that was committed."""
@@ -111,11 +117,14 @@ class Archive(Protocol):
         """The end mark of the final; None without a final (or one without a mark)."""
 
     def first_id(self, user: str, suffix: str) -> str | None:
-        """The id of the first item of the final: of a timeline, the newest that is held."""
+        """The newest of the ids that a member of the final begins with: of a timeline, the newest that is held."""
 
-    def members(self, user: str, suffix: str, *, skip_lines: int = 0) -> Iterator[Member]:
+    def members(
+        self, user: str, suffix: str, *, skip_lines: int = 0, wanted: Callable[[Head], bool] | None = None
+    ) -> Iterator[Member]:
         """The members of a final in order, without its first ``skip_lines`` lines: members wholly within them are
-        hopped over, and the first member that is not comes with its remaining lines only."""
+        hopped over, and the first member that is not comes with its remaining lines only. Members whose head is not
+        ``wanted`` are hopped over too; it is asked when their turn comes."""
 
     def lines(self, user: str, suffix: str) -> Iterator[bytes]:
         """Every line of a final."""

@@ -47,12 +47,13 @@ def inflate(packed: bytes | memoryview, size: int) -> bytes:
 
 
 class GzipInflater:
-    """One gzip member of any writer, inflated a block at a time. length: its bytes so far, all of them when done."""
+    """One gzip member of any writer, or only its deflate stream (``raw``), inflated a block at a time. length: its
+    bytes so far, all of them when done."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, raw: bool = False) -> None:
         self.length = 0
         self._codec = isal_zlib or zlib
-        self._stream = self._codec.decompressobj(16 + zlib.MAX_WBITS)
+        self._stream = self._codec.decompressobj(-zlib.MAX_WBITS if raw else 16 + zlib.MAX_WBITS)
 
     @property
     def done(self) -> bool:

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from twittomatic.archive import folders
 from twittomatic.archive.atomic import sync_folder
-from twittomatic.archive.base import Draft, End, Member
+from twittomatic.archive.base import Draft, End, Head, Member
 from twittomatic.archive.deflate import check_level
 from twittomatic.archive.drafts import GzipDraft
 from twittomatic.archive.ids import id_of
 from twittomatic.archive.reading import MemberFile, opened_if_there
-from twittomatic.archive.union import contains, unite
-from twittomatic.errors import CorruptMember, LostBytes
+from twittomatic.archive.union import contains, has_more, unite
+from twittomatic.errors import CorruptMember, LostBytes, Outgrown
 from twittomatic.job import FWS, USR, Extent, IdForm
 
 REPLACED_WHOLE = frozenset({FWS, USR})
 """Suffixes whose new final replaces the old one, which is kept under its date; the others are united."""
+
+_UNIONS = "uvwxyz"
+"""What a token's unions are named by, after each other."""
 
 _SEG = re.compile(r"[0-9a-f-]+(\.[a-z])?", re.ASCII)
 """A token, and a letter where one token makes several parts: ``.u`` is a union."""
@@ -135,28 +141,69 @@ class GzipArchive:
         names = f"kept as {', '.join(str(path) for path in kept)}" if kept else "nothing was there to keep"
         return LostBytes(f"{extent.length} committed bytes are neither in {part} nor in {final}; {names}")
 
-    def unite(self, draft: Draft, token: str) -> GzipDraft:
-        """Where a final exists that is not held by the finished draft: a new part ``<token>.u`` with the union by id,
-        the old draft closed. The draft itself where there is nothing to unite: no final, a suffix that is replaced
-        whole, a final that the draft went on from or has copied. CorruptMember when the final is damaged."""
+    def unite(self, draft: Draft, token: str, *, reorder: bool = False) -> GzipDraft:
+        """Where the final has items that the finished draft has not: a new part ``<token>.u`` with the union by id,
+        newest first, the old draft closed. The draft itself where there is nothing to unite: no final, a suffix that is
+        replaced whole, a final that the draft went on from or has copied. reorder: the draft's own items may be out of
+        order. CorruptMember when the final is damaged."""
         if not isinstance(draft, GzipDraft):
             raise TypeError(f"a {type(draft).__name__} is not a draft of this archive")
-        mark = draft.file().tail_mark()
-        if mark is None:
+        if draft.file().tail_mark() is None:
             raise ValueError(f"{draft.path.name} has no end mark yet")
-        if draft.suffix not in REPLACED_WHOLE:
-            with opened_if_there(self.final_path(draft.user, draft.suffix)) as final:
-                if final and not contains(draft.file(), final):
-                    united = unite(draft, mark, final, lambda: self.start(draft.user, draft.suffix, f"{token}.u"))
-                    if united is not draft:
-                        draft.close()
-                        return united
-        draft.sync()
-        return draft
+        united = self._united(draft.user, draft.suffix, draft.file(), token, _ours, reorder=reorder)
+        if united is None:
+            draft.sync()
+            return draft
+        draft.close()
+        return united
+
+    def reunite(self, user: str, extent: Extent, token: str) -> Extent:
+        """The same for a sealed part, left as it is: what has to be sealed before it can be published, under the later
+        of the two end marks. The extent itself where there is nothing to unite. LostBytes without the part."""
+        part = self.part_path(user, extent.suffix, extent.seg)
+        with opened_if_there(part) as mine:
+            if mine is None or mine.size != extent.length:
+                raise LostBytes(f"{part} does not hold the {extent.length} bytes that were sealed")
+            united = self._united(user, extent.suffix, mine, token, _later)
+        if united is None:
+            return extent
+        united.close()
+        return united.extent
+
+    def _united(
+        self,
+        user: str,
+        suffix: str,
+        mine: MemberFile,
+        token: str,
+        choose: Callable[[End, End | None], End],
+        *,
+        reorder: bool = False,
+    ) -> GzipDraft | None:
+        """A new part with the items of a file and of the final; None where there is nothing to unite."""
+        if suffix in REPLACED_WHOLE:
+            return None
+        order = self._id_form.order
+
+        def joined(ours: End, held: End | None) -> End:
+            holes = sorted({*ours.holes, *(held.holes if held else ())}, key=lambda hole: order(hole[0]), reverse=True)
+            return replace(choose(ours, held), holes=tuple(holes))
+
+        with opened_if_there(self.final_path(user, suffix)) as final:
+            new = partial(self._start_union, user, suffix, token)
+            return unite(mine, final, suffix, order, new, joined, reorder=reorder)
+
+    def _start_union(self, user: str, suffix: str, token: str) -> GzipDraft:
+        """A new part named by the token; a second one where the union of a moment ago is outgrown already."""
+        for letter in _UNIONS[:-1]:
+            with suppress(FileExistsError):
+                return self.start(user, suffix, f"{token}.{letter}")
+        return self.start(user, suffix, f"{token}.{_UNIONS[-1]}")
 
     def publish(self, user: str, extent: Extent) -> None:
         """Rename the sealed part to the final, fsync the folder. Twice does no harm. LostBytes when the part is gone
-        and the final has another length or CRC-32. A file that is replaced whole keeps its old final under its date."""
+        and the final has another length or CRC-32; Outgrown when a timeline's final has items that the part has not. A
+        file that is replaced whole keeps its old final under its date."""
         part, final = self.part_path(user, extent.suffix, extent.seg), self.final_path(user, extent.suffix)
         try:
             size = part.stat().st_size
@@ -167,6 +214,8 @@ class GzipArchive:
                 raise LostBytes(f"{part} has {size} bytes, {extent.length} were sealed")
             if extent.suffix in REPLACED_WHOLE:
                 self._keep_dated(part, final)
+            else:
+                self._refuse_to_shrink(part, final, extent.suffix)
             self._rename(part, final, extent)
         if self._fsync:
             sync_folder(final.parent)
@@ -182,6 +231,11 @@ class GzipArchive:
         with opened_if_there(final) as file:
             if file is None or file.size != extent.length or file.crc(extent.length) != extent.crc:
                 raise LostBytes(f"the sealed part {extent.seg} of {final.name} is gone and {final} is not it")
+
+    def _refuse_to_shrink(self, part: Path, final: Path, suffix: str) -> None:
+        with opened_if_there(final) as old, opened_if_there(part) as new:
+            if old and new and has_more(old, new, suffix, self._id_form.order):
+                raise Outgrown(f"{final} has items that {part} has not")
 
     def _keep_dated(self, part: Path, final: Path) -> None:
         """Give a final that the part does not hold a second name with the day on which it ended, so that the rename
@@ -207,18 +261,23 @@ class GzipArchive:
             return mark.end if mark else None
 
     def first_id(self, user: str, suffix: str) -> str | None:
-        """The id of the first item of the final: of a timeline, the newest that is held."""
-        for line in self.lines(user, suffix):
-            return id_of(line, suffix)
-        return None
+        """The newest of the ids that a member of the final begins with: of a timeline, the newest that is held, also
+        where members stand out of order."""
+        with opened_if_there(self.final_path(user, suffix)) as file:
+            firsts = (line for stretch in file.stretches(brief=True) for line in stretch.lines) if file else ()
+            ids = (id_of(line, suffix) for line in firsts)
+            return max(filter(None, ids), key=self._id_form.order, default=None)
 
-    def members(self, user: str, suffix: str, *, skip_lines: int = 0) -> Iterator[Member]:
+    def members(
+        self, user: str, suffix: str, *, skip_lines: int = 0, wanted: Callable[[Head], bool] | None = None
+    ) -> Iterator[Member]:
         """The members of a final in order, the end mark too, without its first ``skip_lines`` lines: members wholly
-        within them are hopped over, and the first that is not comes with its remaining lines only. Nothing without a
-        final. CorruptMember where bytes are damaged or another program's."""
+        within them are hopped over, and the first that is not comes with its remaining lines only; those whose head is
+        not ``wanted`` are hopped over when their turn comes. Nothing without a final. CorruptMember where bytes are
+        damaged or another program's."""
         with opened_if_there(self.final_path(user, suffix)) as file:
             if file:
-                yield from file.members(skip_lines)
+                yield from file.members(skip_lines, wanted)
 
     def lines(self, user: str, suffix: str) -> Iterator[bytes]:
         """Every line of a final, in members of ours or of another gzip writer. Nothing without a final."""
@@ -241,6 +300,14 @@ def _names(folder: Path) -> list[str]:
         return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _ours(ours: End, held: End | None) -> End:
+    return ours
+
+
+def _later(ours: End, held: End | None) -> End:
+    return held if held and held.at > ours.at else ours
 
 
 def _holds(new: MemberFile, old: MemberFile) -> bool:

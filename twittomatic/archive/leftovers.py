@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from twittomatic.archive.gzip_files import GzipArchive
+from twittomatic.archive.gzip_files import REPLACED_WHOLE, GzipArchive
 from twittomatic.archive.reading import MemberFile, opened_if_there
 from twittomatic.errors import CorruptMember
 from twittomatic.job import IdForm
@@ -70,8 +71,9 @@ def sweep(
 
 
 def is_held(archive: GzipArchive, part: Part) -> bool:
-    """Whether a final holds the lines of every page of a part, as pages of the same lines. What a crash left torn at
-    the end of the part is no page: it was never committed. No when the final is damaged."""
+    """Whether a final holds the lines of every page of a part: as pages of the same lines or, in a timeline, whose
+    pages a union may cut, one by one. What a crash left torn at the end of the part is no page: it was never
+    committed. No when the final is damaged."""
     with opened_if_there(part.path) as ours, opened_if_there(archive.final_path(part.user, part.suffix)) as final:
         if ours is None or final is None:
             return False
@@ -79,11 +81,22 @@ def is_held(archive: GzipArchive, part: Part) -> bool:
         pages: set[Content] = set()
         try:
             held.update(_pages(final))
+            with suppress(CorruptMember):  # the torn tail: all pages before it are in the set
+                pages.update(_pages(ours))
+            return pages <= held or (part.suffix not in REPLACED_WHOLE and _lines(ours) <= _lines(final, whole=True))
         except CorruptMember:
             return False
-        with suppress(CorruptMember):  # the torn tail: all pages before it are in the set
-            pages.update(_pages(ours))
-        return pages <= held
+
+
+def _lines(file: MemberFile, *, whole: bool = False) -> set[bytes]:
+    """A digest of every line, up to where the file is torn. CorruptMember when ``whole`` and it is."""
+    digests: set[bytes] = set()
+    try:
+        digests.update(hashlib.blake2b(line, digest_size=16).digest() for line in file.lines())
+    except CorruptMember:
+        if whole:
+            raise
+    return digests
 
 
 Content = tuple[int, bytes]

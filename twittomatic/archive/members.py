@@ -6,7 +6,7 @@
     "TM" length  uint32 total length of the member  {"seq":..,"prev":..,"next":..,"n":..,"at":..,"source":..,"crawl":..}
     deflate stream  CRC-32  size
 
-An end mark has {"end":..,"reason":..,"hole":..} in the same JSON, an empty body, and a second subfield "TZ" that
+An end mark has {"end":..,"reason":..,"holes":..} in the same JSON, an empty body, and a second subfield "TZ" that
 repeats the total length: an empty body is always the same ten bytes, so the length stands at a fixed distance from the
 end of the file and the mark is found without reading what is before it.
 """
@@ -52,7 +52,8 @@ class _Wire(msgspec.Struct, omit_defaults=True):
     crawl: str
     end: str | None = None
     reason: str | None = None
-    hole: tuple[str, str] | None = None
+    holes: tuple[tuple[str, str], ...] = ()
+    hole: tuple[str, str] | None = None  # the only one of a mark that an earlier version wrote
 
 
 _encode = msgspec.json.Encoder().encode
@@ -86,7 +87,7 @@ def build_end(head: Head, mark: End) -> bytes:
     """The member of an end mark; ``head.n`` must be 0."""
     if head.n:
         raise ValueError(f"an end mark holds no items, its head says {head.n}")
-    wire = _Wire(head.seq, head.prev, head.next, 0, mark.at, head.source, head.crawl, mark.end, mark.reason, mark.hole)
+    wire = _Wire(head.seq, head.prev, head.next, 0, mark.at, head.source, head.crawl, mark.end, mark.reason, mark.holes)
     return _frame(wire, _EMPTY_STREAM, b"", marked=True)
 
 
@@ -141,7 +142,8 @@ def parse(start: bytes) -> Header | None:
     if total < length + len(_EMPTY_STREAM) + _TRAILER.size or wire.n < 0:
         raise ValueError(f"bad header (total length {total}, items {wire.n})")
     head = Head(wire.seq, wire.prev, wire.next, wire.n, wire.at, wire.source, wire.crawl)
-    end = None if wire.end is None else End(wire.end, wire.reason, wire.hole, wire.at)
+    holes = (*wire.holes, *([wire.hole] if wire.hole else []))
+    end = None if wire.end is None else End(wire.end, wire.reason, holes, wire.at)
     return Header(head, end, total, length)
 
 

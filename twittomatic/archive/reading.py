@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,7 @@ from twittomatic.errors import CorruptMember
 BLOCK = 1 << 20
 _HEADER_GUESS = 1024
 """One read of this many bytes holds nearly every header, and the whole of a small file."""
+_FIRST_LINE_BLOCK = 16 << 10
 _FOREIGN_PAGE = 1000
 """Lines of a foreign member that are handed on together."""
 
@@ -103,10 +104,10 @@ class MemberFile:
             data += more
         return data
 
-    def blocks(self, start: int, stop: int) -> Iterator[bytes]:
-        """Bytes [start, stop) a block at a time. CorruptMember when the file ends before."""
+    def blocks(self, start: int, stop: int, size: int = BLOCK) -> Iterator[bytes]:
+        """Bytes [start, stop) a block of ``size`` at a time. CorruptMember when the file ends before."""
         while start < stop:
-            block = self.read(start, min(BLOCK, stop - start))
+            block = self.read(start, min(size, stop - start))
             if not block:
                 raise self._corrupt(start, f"the file ends here, {stop} bytes were expected")
             yield block
@@ -158,20 +159,22 @@ class MemberFile:
             raise self._corrupt(span.offset, str(error)) from error
         return Member(span.header.head, span.header.end, Placed(span.offset, len(data), crc32(data)), lines)
 
-    def members(self, skip_lines: int = 0) -> Iterator[Member]:
+    def members(self, skip_lines: int = 0, wanted: Callable[[Head], bool] | None = None) -> Iterator[Member]:
         """Every member in order without the first ``skip_lines`` lines: members wholly within them are hopped over,
-        and the first that is not comes with its remaining lines only."""
+        and the first that is not comes with its remaining lines only; so are those whose head is not ``wanted``."""
         for span in self.spans():
             items = span.header.head.n
             if skip_lines and items <= skip_lines and span.header.end is None:
                 skip_lines -= items
                 continue
-            member = self.member(span)
-            yield member._replace(lines=member.lines[skip_lines:]) if skip_lines else member
+            if wanted is None or wanted(span.header.head):
+                member = self.member(span)
+                yield member._replace(lines=member.lines[skip_lines:]) if skip_lines else member
             skip_lines = max(skip_lines - items, 0)
 
-    def stretches(self) -> Iterator[Stretch]:
-        """Every line, by member; members of other programs in pieces. End marks are left out."""
+    def stretches(self, *, brief: bool = False) -> Iterator[Stretch]:
+        """Every line, by member; members of other programs in pieces. End marks are left out. brief: of a member of
+        ours only the first line, of which no more is inflated and checked than it takes."""
         offset = 0
         while offset < self.size:
             header = self.header(offset)
@@ -179,10 +182,23 @@ class MemberFile:
                 offset = yield from self._foreign(offset)
                 continue
             span = Span(offset, header)
-            lines = self.member(span).lines
+            lines = [self._first_line(span)] if brief and header.head.n else self.member(span).lines
             if header.end is None:
                 yield Stretch(header.head, lines, span)
             offset = span.next
+
+    def _first_line(self, span: Span) -> bytes:
+        inflater, line = GzipInflater(raw=True), b""
+        try:
+            for block in self.blocks(span.offset + span.header.body, span.next, _FIRST_LINE_BLOCK):
+                for piece in inflater.feed(block, _FIRST_LINE_BLOCK):
+                    before, newline, _ = piece.partition(b"\n")
+                    line += before
+                    if newline:
+                        return line
+        except ValueError as error:
+            raise self._corrupt(span.offset, str(error)) from error
+        raise self._corrupt(span.offset, "a line that does not end")
 
     def _foreign(self, offset: int) -> Generator[Stretch, None, int]:
         """Foreign members from an offset on, as one text: gzip lets a line run on from member to member. Returns the

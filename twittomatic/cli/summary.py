@@ -21,7 +21,13 @@ def document(snapshot: Snapshot, output: Path, seconds: float, survey: Survey | 
         "crawl": snapshot.crawl,
         "state": snapshot.state,
         "iteration": snapshot.iteration,
-        "users": {state: counters.get(f"users.{state}", 0) for state in ("done", "gone", "dead")},
+        "users": {
+            "done": counters.get("users.done", 0) + counters.get("users.already", 0),
+            "gone": counters.get("users.gone", 0),
+            "dead": counters.get("users.dead", 0),
+        },
+        "already": counters.get("users.already", 0),
+        "left_out": counters.get("left_out", 0),
         "reasons": dict(snapshot.reasons),
         "jobs": {
             kind: {state: counters.get(f"{kind}.{state}", 0) for state in ("done", "gone", "dead", "already")}
@@ -66,9 +72,10 @@ def words(summary: Document) -> str:
         f"  requests   {summary['requests']:,}; {_cost(summary)}",
         f"  files      {summary['output']}",
     ]
-    already = sum(job["already"] for job in summary["jobs"].values())
-    if already:
-        lines.insert(2, f"  at hand    {already:,} jobs had nothing left to do")
+    if summary["already"]:
+        lines.insert(2, f"  at hand    {summary['already']:,} of them were done already")
+    if summary["left_out"]:
+        lines.append(f"  left out   {summary['left_out']:,} users beyond --max-users: they are in the frontier file")
     seeds = summary["seeds"]
     if seeds["bad"] or seeds["doubles"] or seeds["unknown_names"]:
         lines.append(

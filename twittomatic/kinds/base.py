@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,15 +10,18 @@ from typing import Protocol
 
 import ujson
 
-from twittomatic import events
+from twittomatic import events, logs
 from twittomatic.archive.base import Archive, Draft, End, Head
 from twittomatic.clock import Clock
+from twittomatic.errors import Outgrown
 from twittomatic.job import Extent, Job
 from twittomatic.kinds.calls import Calls
 from twittomatic.policy import Policy
 from twittomatic.sources.base import Page, Source
 from twittomatic.state.frontier import Frontier
 from twittomatic.state.queue import Found, Queue, Refused
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ class Walk:
     """Where a walk stands, as it is kept in the job's cursor.
 
     cursor: the source's, None at the start; items: fetched so far; since: the newest item held before (update); last:
-    the last item fetched; restarts: how often the network made us begin again; over: every page is committed.
+    the last item fetched; restarts: how often the network made us begin again; over: every page is committed; untold:
+    ids (at most a hundred) that a lookup told nothing of, to be asked for once more (analyzer).
     """
 
     cursor: str | None = None
@@ -55,9 +60,10 @@ class Walk:
     last: str | None = None
     restarts: int = 0
     over: bool = False
+    untold: list[str] = field(default_factory=list)
 
     def encode(self) -> str:
-        return ujson.dumps([self.cursor, self.items, self.since, self.last, self.restarts, self.over])
+        return ujson.dumps([self.cursor, self.items, self.since, self.last, self.restarts, self.over, self.untold])
 
     @classmethod
     def decode(cls, text: str | None) -> Walk:
@@ -66,7 +72,7 @@ class Walk:
 
 @dataclass(slots=True)
 class Services:
-    """What the jobs of one thread share."""
+    """What the jobs of one thread share. stop: set when the worker is to park what it has in hand."""
 
     source: Source
     archive: Archive
@@ -78,6 +84,7 @@ class Services:
     crawl: str
     worker: str
     lease_seconds: float
+    stop: threading.Event
 
 
 @dataclass(slots=True)
@@ -159,28 +166,39 @@ class Desk:
         self.job.cursor, self.job.extents, self.job.seq = walk, extents, self.job.seq + 1
         return new
 
-    def publish(self, mark: End) -> None:
-        """End marks, fsync, seal, rename: the files of the job become finals."""
+    def publish(self, mark: End, *, reorder: bool = False) -> None:
+        """End marks, fsync, seal, rename: the files of the job become finals. reorder: the walk began more than once,
+        so that its items may be out of order."""
         for suffix, draft in self.drafts.items():
             draft.end(mark)
             draft.sync()
-            self.drafts[suffix] = self.archive.unite(draft, self.job.token)
+            self.drafts[suffix] = self.archive.unite(draft, self.job.token, reorder=reorder)
         extents = {suffix: draft.extent for suffix, draft in self.drafts.items()}
         self.close()
         self.seal_and_rename(extents)
 
     def seal_and_rename(self, extents: Mapping[str, Extent]) -> None:
-        """Steps 7 and 8 of the protocol; also the whole of a job that was sealed when its worker died."""
-        queue = self.services.queue
-        self.guard()
-        queue.seal(self.job, extents)
-        sealed = time.monotonic()
+        """Steps 7 and 8 of the protocol; also the whole of a job that was sealed when its worker died. A final that
+        came to hold more than the sealed part meanwhile is united with it, and that is sealed before it is renamed."""
+        sealed = self._seal(extents)
         for suffix in sorted(extents):
             if time.monotonic() - sealed > self.services.lease_seconds / 3:
-                queue.seal(self.job, extents)
-                sealed = time.monotonic()
+                sealed = self._seal(extents)
             self.guard()
-            self.archive.publish(self.user, extents[suffix])
+            try:
+                self.archive.publish(self.user, extents[suffix])
+            except Outgrown as error:
+                log.warning("a final grew behind a sealed part: they are united", user=self.user, why=str(error))
+                extents = {**extents, suffix: self.archive.reunite(self.user, extents[suffix], self.job.token)}
+                sealed = self._seal(extents)
+                self.guard()
+                self.archive.publish(self.user, extents[suffix])
+
+    def _seal(self, extents: Mapping[str, Extent]) -> float:
+        """When it was done, by the monotonic clock."""
+        self.guard()
+        self.services.queue.seal(self.job, extents)
+        return time.monotonic()
 
     def close(self) -> None:
         """Close the parts; what is written stays in them, those without a byte are forgotten."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twittomatic.archive.base import COMPLETE, DEPTH, GONE, End
-from twittomatic.errors import Gone
+from twittomatic.errors import BadCursor, Gone
 from twittomatic.job import TIMELINE, TWT, UPDATE
 from twittomatic.kinds.base import Desk, Result, Walk
+from twittomatic.kinds.restarts import Restarts
 from twittomatic.sources.base import TIMELINE_CALL
 
 GRANT_CALLS = 16
@@ -20,11 +23,11 @@ class Timeline:
 
     def run(self, desk: Desk) -> Result:
         held = desk.archive.end_of(desk.user, TWT)
-        if held is not None and desk.job.cursor is None:
+        if held is not None and desk.job.cursor is None and not desk.job.extents:
             return settled(held)
         desk.open([TWT])
-        mark = walk(desk, self.name)
-        desk.publish(mark)
+        at, mark = walk(desk, self.name)
+        desk.publish(mark, reorder=at.restarts > 0)
         return Result("gone" if mark.end == GONE else "done", mark.reason or mark.end)
 
 
@@ -36,23 +39,32 @@ class Update:
     calls = GRANT_CALLS
 
     def run(self, desk: Desk) -> Result:
-        held = desk.archive.end_of(desk.user, TWT)
         desk.open([TWT])
         if desk.job.cursor is None:
-            since = desk.archive.first_id(desk.user, TWT) if held is not None else None
-            desk.job.cursor = Walk(since=since).encode()
-        mark = walk(desk, self.name)
-        news = Walk.decode(desk.job.cursor).items
-        if held is not None and news == 0 and mark.end == held.end and mark.reason == held.reason:
-            for draft in desk.drafts.values():
-                desk.archive.discard(draft)
-            desk.close()
-            return Result("gone" if held.end == GONE else "done", mark.reason or "nothing newer")
-        if held is not None:
-            desk.drafts[TWT].copy_final()
+            desk.job.cursor = Walk(since=_newest(desk)).encode()
+        at, mark = walk(desk, self.name)
+        held = desk.archive.end_of(desk.user, TWT)
+        if held is not None and at.since is not None:
             mark = _joined(held, mark)
-        desk.publish(mark)
+        draft = desk.drafts[TWT]
+        if held is not None and not draft.extent.length and replace(mark, at=held.at) == held:
+            desk.archive.discard(draft)
+            desk.close()
+            if held.end == GONE:
+                return Result("gone", held.reason or GONE)
+            return Result("done", "nothing newer")
+        # Only an update of what the final holds now, from one walk, can stand before it as it is.
+        if at.since is not None and not at.restarts and at.since == _newest(desk):
+            draft.copy_final()
+        desk.publish(mark, reorder=at.restarts > 0)
         return Result("gone" if mark.end == GONE else "done", mark.reason or mark.end)
+
+
+def _newest(desk: Desk) -> str | None:
+    """The newest item that a final with an end mark holds."""
+    if desk.archive.end_of(desk.user, TWT) is None:
+        return None
+    return desk.archive.first_id(desk.user, TWT)
 
 
 def settled(held: End) -> Result:
@@ -62,9 +74,11 @@ def settled(held: End) -> Result:
     return Result("done", held.reason or held.end, already=True)
 
 
-def walk(desk: Desk, kind: str) -> End:
-    """Fetch and commit pages from where the job stands to the end of the timeline; the end mark it deserves."""
+def walk(desk: Desk, kind: str) -> tuple[Walk, End]:
+    """Fetch and commit pages from where the job stands to the end of the timeline; how it went, and the end mark that
+    it deserves."""
     at = Walk.decode(desk.job.cursor)
+    restarts = Restarts(desk, TWT, at)
     while not at.over:
         asked = at.cursor
         try:
@@ -74,28 +88,36 @@ def walk(desk: Desk, kind: str) -> End:
                 lambda credential: desk.source.timeline(desk.user, at.cursor, credential=credential, since=at.since),
             )
         except Gone as error:
-            return End(GONE, error.reason, _hole(at), at=int(desk.services.clock.now()))
-        lines = [item.line for item in page.items]
+            return at, End(GONE, error.reason, _holes(at), at=int(desk.services.clock.now()))
+        except BadCursor as error:
+            restarts.begin_again(error)
+            continue
+        lines = [item.line for item in restarts.fresh(page.items)]
         at.items += len(lines)
         at.last = page.items[-1].id if page.items else at.last
         at.cursor, at.over = page.next, page.next is None
         if lines or not at.over:
-            counts = {f"{kind}.pages": int(bool(lines)), f"{kind}.items": len(lines), f"{kind}.bytes": page.size}
+            counts = {f"{kind}.pages": int(bool(page.items)), f"{kind}.items": len(lines), f"{kind}.bytes": page.size}
             desk.commit(at.encode(), (asked, at.cursor), {TWT: lines}, counts)
     now = int(desk.services.clock.now())
     if desk.source.depth is not None and at.items >= desk.source.depth:
-        return End(DEPTH, None, _hole(at), at=now)
-    return End(COMPLETE, None, None, at=now)
+        return at, End(DEPTH, restarts.reason, _holes(at), at=now)
+    return at, End(COMPLETE, restarts.reason, at=now)
 
 
-def _hole(at: Walk) -> tuple[str, str] | None:
+def _holes(at: Walk) -> tuple[tuple[str, str], ...]:
     """What a walk that ended early leaves open: from its last item down to what was held before."""
-    return (at.last, at.since) if at.last is not None and at.since is not None else None
+    return ((at.last, at.since),) if at.last is not None and at.since is not None else ()
 
 
 def _joined(held: End, mark: End) -> End:
     """The end mark of new items put before a final: the older part ends as it did, unless the user is gone now."""
-    end, reason = (mark.end, mark.reason) if mark.end == GONE else (held.end, held.reason)
-    if held.end == GONE and mark.end != GONE:
+    holes = (*mark.holes, *(hole for hole in held.holes if hole not in mark.holes))
+    if mark.end == GONE:
+        return replace(mark, holes=holes)
+    end, reason = held.end, held.reason
+    if held.end == GONE:
         end, reason = COMPLETE, f"back after {held.reason or GONE}"
-    return End(end, reason, mark.hole or held.hole, mark.at)
+    if mark.reason and mark.reason not in (reason or ""):
+        reason = f"{reason}; {mark.reason}" if reason else mark.reason
+    return End(end, reason, holes, mark.at)

@@ -9,6 +9,8 @@ from twittomatic.job import CLAIM_ORDER
 from twittomatic.state.engine import Caller, Engine
 from twittomatic.state.keys import Keys
 
+CURSOR_REFUSED = "cursor refused"
+"""The reason of a dead job whose cursor the network does not take any more: tried again it begins its walk anew."""
 TRAVERSALS = ("default", "bfs", "dfs", "priority")
 
 
@@ -77,10 +79,12 @@ class Crawl:
         self._engine.call("resume", self._keys, {"kinds": list(CLAIM_ORDER)}, caller=self._caller)
 
     def retry(self, kind: str | None = None, reason: str | None = None, limit: int | None = None) -> int:
-        """Put dead jobs (of one kind, of one reason) back in line with a clean slate; how many."""
+        """Put dead jobs (of one kind, of one reason) back in line with a clean slate; how many. One whose cursor was
+        refused has no cursor then, and still the extents of what it committed."""
         moved, skip = 0, 0
         while skip >= 0 and (limit is None or moved < limit):
-            args: dict[str, Any] = {"skip": skip, "limit": 2**31 if limit is None else limit - moved}
+            left = 2**31 if limit is None else limit - moved
+            args: dict[str, Any] = {"skip": skip, "limit": left, "cursor_refused": CURSOR_REFUSED}
             args |= {name: value for name, value in (("kind", kind), ("reason", reason)) if value is not None}
             reply = self._engine.call("retry", self._keys, args, caller=self._caller)
             moved, skip = moved + int(reply[1]), int(reply[2])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,10 +17,12 @@ BLOCK = 10_000
 
 
 class Admitted(NamedTuple):
-    """What an admission met: ids that are new to the seen set, ids that were in it already (queued as well)."""
+    """What an admission met: ids that are new to the seen set, ids that were in it already (queued as well), and ids
+    that exceed the crawl's ``max_users``: not queued, but in the frontier."""
 
     new: int
     already: int
+    left_out: int = 0
 
 
 class Frontier:
@@ -33,18 +35,31 @@ class Frontier:
         self._caller = caller
         self._buckets = buckets
 
-    def admit(self, ids: Sequence[str], kind: str, position: str | None, *, epoch: str | None = None) -> Admitted:
-        """Queue seeds, seen or not, and store how far the load is in the same act; position None: it is complete.
-        At most 10,000 ids. Deposed when ``epoch`` is given and no longer leads."""
+    def admit(
+        self,
+        ids: Sequence[str],
+        kind: str,
+        position: str | None,
+        *,
+        epoch: str | None = None,
+        done: Mapping[str, str] | None = None,
+    ) -> Admitted:
+        """Queue seeds, seen or not, and store how far the load is in the same act; position None: it is complete, and
+        ``done`` are settings of the crawl that say so. At most 10,000 ids. Deposed when ``epoch`` is given and no
+        longer leads."""
         if len(ids) > BLOCK:
             raise ValueError(f"{len(ids)} seeds in one call: at most {BLOCK}")
+        if done and position is not None:
+            raise ValueError("a load that goes on is not done")
         args: dict[str, Any] = {"ids": [[id_, self._bucket(id_)] for id_ in ids], "kind": kind}
         if position is not None:
             args["position"] = position
         if epoch is not None:
             args["epoch"] = epoch
+        if done:
+            args["done"] = dict(done)
         reply = self._engine.call("admit", self._keys, args, caller=self._caller)
-        return Admitted(int(reply[1]), int(reply[2]))
+        return Admitted(*map(int, reply[1:]))
 
     def load_position(self) -> str | None:
         """Where a load of seeds stands, None when none is under way."""

@@ -46,15 +46,19 @@ class Keys:
     ``paused``, ``drain``          string  hand out nothing / begin nothing [pause resume]                 until resume
     ``load``                       string  position in the seeds while loading [admit]                     the load
     ``fence``                      string  counter of claims [claim]                                       forever
-    ``q:<kind>``                   list    users never started [admit commit finish claim]                 until empty
+    ``q:<kind>``                   list    users never started; `` =`` behind the id of one of whom no     until empty
+                                           earlier job had anything to do [admit commit finish claim]
     ``q:<kind>:<0..15>``           list    the same by band, priority traversal [commit claim]             until empty
     ``r:<kind>``                   list    users to resume, served first [finish tick retry claim]         until empty
     ``j:<kind>:<id>``              hash    a claimed, parked, delayed or dead job [claim commit seal       the job
                                            finish tick retry]
     ``lease``, ``delay``           zset    ``kind:id`` by expiry / due [claim beat finish tick]            until empty
+    ``now``                        hash    ``lease:<kind>``, ``delay:<kind>``: how many are in it [as      forever
+                                           lease, delay]
     ``dead``                       zset    ``kind:id`` by time of death [finish tick retry]                until retry
     ``s:<bucket>``                 intset  ids ever admitted or discarded [admit commit]                   forever
-    ``front``                      list    found for the next iteration [commit iterate]                   iteration
+    ``let:<iteration>:<bucket>``   intset  ids let in, where ``max_users`` is set [admit commit]           an iteration
+    ``front``                      list    found for the next iteration [admit commit iterate]             iteration
     ``cnt``                        hash    ``<iteration>|<name>`` to a total; ``seen`` [all]               forever
     ``why``                        list    the last 1,000 reasons [finish tick]                            bounded
     ``wake:<kind>``                list    tokens for idle workers, at most 64 [all that queue]            1 h
@@ -110,6 +114,11 @@ class Keys:
     @property
     def delayed(self) -> str:
         return self.prefix + "delay"
+
+    @property
+    def held(self) -> str:
+        """How many jobs of a kind are leased and delayed."""
+        return self.prefix + "now"
 
     @property
     def dead(self) -> str:

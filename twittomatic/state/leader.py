@@ -35,11 +35,13 @@ class Held:
 
 
 class Ticked(NamedTuple):
-    """What a round did: jobs taken back from lost workers, delayed jobs that came due, jobs given up as poison."""
+    """What a round did: jobs taken back from lost workers, delayed jobs that came due, jobs given up as poison; full:
+    it did all that one call may, so there may be more."""
 
     reaped: int
     due: int
     poisoned: int
+    full: bool = False
 
 
 class Leader:
@@ -66,9 +68,10 @@ class Leader:
         return Lease(reply[1])
 
     def tick(self, epoch: str) -> Ticked:
-        """One round, bounded to 500 of each; call it again at once while it comes back full. Deposed."""
+        """One round, bounded to 500 of each; call it again at once while it comes back ``full``. Deposed."""
         reply = self._engine.call("tick", self._keys, {"epoch": epoch}, caller=self._caller)
-        return Ticked(*(int(number) for number in reply[1:]))
+        reaped, due, poisoned, full = map(int, reply[1:])
+        return Ticked(reaped, due, poisoned, bool(full))
 
     def resign(self, epoch: str) -> None:
         """Leave, so that a standby takes over at once."""

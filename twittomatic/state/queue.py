@@ -28,7 +28,8 @@ MOST_WAIT_SECONDS = 5.0
 
 
 class Want(NamedTuple):
-    """Work that a worker can do: endpoint None when it needs no call to begin; calls: how many to take at once."""
+    """Work that a worker can do: endpoint None when it needs no call to begin; calls: how many to take at once, also
+    for a job that was parked until there are calls of the endpoint that it needs."""
 
     kind: str
     endpoint: str | None
@@ -53,7 +54,8 @@ class Refused(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Idle:
     """Nothing to do now. ``until``: the first moment (unix seconds) when a budget opens, None when none is known;
-    ``waits``: kinds that have work but no budget."""
+    ``waits``: kinds that have work but no budget; of a kind that begins without calls, while the next to resume was
+    parked for some."""
 
     until: float | None = None
     waits: Mapping[str, Wait] = field(default_factory=dict)
@@ -156,12 +158,22 @@ class Queue:
         kept = sanitized(sample[:MOST_SAMPLE])
         self._finish("dead", job, counts, events, reason=_reason(reason), sample=kept)
 
-    def park(self, job: Job, until: float | None = None, reason: str = "", *, anew: bool = False) -> None:
+    def park(
+        self,
+        job: Job,
+        until: float | None = None,
+        reason: str = "",
+        *,
+        needs: str | None = None,
+        anew: bool = False,
+    ) -> None:
         """Leave the job in good order, to be resumed first, or not before ``until`` (unix seconds). Not an error.
-        ``anew``: it begins at the beginning, because what was committed is lost. Fenced."""
+        ``needs``: an endpoint without which a job of a kind that begins without calls cannot go on; it is handed out
+        with a grant of it, not before, and nothing new of its kind meanwhile; ``anew``: it begins at the beginning,
+        because what was committed is lost. Fenced."""
         more: dict[str, Any] = {"anew": True} if anew else {}
         if until is None:
-            self._finish("park", job, reason=_reason(reason), **more)
+            self._finish("park", job, reason=_reason(reason), needs=needs, **more)
         else:
             self.delay(job, until=until, reason=reason, counted=False)
 
@@ -222,7 +234,7 @@ class Queue:
 
 
 def _want(want: Want) -> dict[str, Any]:
-    return {"kind": want.kind} | ({"endpoint": want.endpoint, "calls": want.calls} if want.endpoint else {})
+    return {"kind": want.kind, "calls": want.calls} | ({"endpoint": want.endpoint} if want.endpoint else {})
 
 
 def _reason(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,8 +89,7 @@ def _ask(client: Any, engine: Engine, keys: Keys) -> dict[str, Any]:
     add("load", "get", keys.load)
     add("front", "llen", keys.frontier)
     add("dead", "zcard", keys.dead)
-    for name, zset in (("lease", keys.leases), ("delay", keys.delayed)):
-        add(name, "zrange", zset, 0, -1)
+    add("now", "hgetall", keys.held)
     for kind in CLAIM_ORDER:
         add(f"r:{kind}", "llen", keys.resume(kind))
         for band in (None, *range(BANDS)):
@@ -142,13 +140,13 @@ def _assembled(keys: Keys, raw: Mapping[str, Any]) -> Snapshot:
 
 
 def _kinds(raw: Mapping[str, Any], counters: Mapping[str, int]) -> dict[str, KindSnapshot]:
-    held = {place: Counter(text(member).partition(":")[0] for member in raw[place]) for place in ("lease", "delay")}
+    held = text_map(raw["now"])
     return {
         kind: KindSnapshot(
             queued=sum(int(raw[f"q:{kind}:{band}"]) for band in (None, *range(BANDS))),
             resuming=int(raw[f"r:{kind}"]),
-            running=held["lease"][kind],
-            delayed=held["delay"][kind],
+            running=int(held.get(f"lease:{kind}", 0)),
+            delayed=int(held.get(f"delay:{kind}", 0)),
             dead=counters.get(f"{kind}.dead", 0),
             done=counters.get(f"{kind}.done", 0),
             gone=counters.get(f"{kind}.gone", 0),

@@ -14,6 +14,20 @@ local function job_key(c, kind, id)
   return c .. 'j:' .. kind .. ':' .. id
 end
 
+-- An entry of q is an id; behind the id of a user of whom no job had anything to do so far stands a mark.
+local IDLE_MARK = ' ='
+
+local function entry_of(id, is_idle)
+  return is_idle and id .. IDLE_MARK or id
+end
+
+local function user_of(entry)
+  if string.sub(entry, -#IDLE_MARK) == IDLE_MARK then
+    return string.sub(entry, 1, -#IDLE_MARK - 1), true
+  end
+  return entry, false
+end
+
 local function owns(c, a)
   local held = redis.call('HMGET', job_key(c, a.kind, a.user), 'token', 'state')
   return held[1] == a.token and held[2] == 'running'
@@ -23,15 +37,28 @@ local function lease_ms(c)
   return number_of(c, 'lease_seconds', 60) * 1000
 end
 
--- Put a job whose hash exists back in line; at the head it is the next of its kind.
-local function requeue(c, kind, id, at_head)
+-- Put a job whose hash exists back in line; at the head it is the next of its kind. One that needs a call of an
+-- endpoint that gives nothing now wakes nobody.
+local function requeue(c, kind, id, at_head, needs)
   redis.call('HSET', job_key(c, kind, id), 'state', 'parked')
   redis.call(at_head and 'LPUSH' or 'RPUSH', c .. 'r:' .. kind, id)
-  wake(c, kind, 1)
+  if not needs then
+    wake(c, kind, 1)
+  end
 end
 
-local function release(c, kind, id)
-  redis.call('ZREM', c .. 'lease', member(kind, id))
+-- Into `lease` or `delay`, and out again: beside each, how many jobs of a kind are in it, so that nobody has to read
+-- it whole to know.
+local function enlist(c, zset, kind, id, score)
+  if redis.call('ZADD', c .. zset, int(score), member(kind, id)) == 1 then
+    redis.call('HINCRBY', c .. 'now', zset .. ':' .. kind, 1)
+  end
+end
+
+local function strike(c, zset, kind, id)
+  if redis.call('ZREM', c .. zset, member(kind, id)) == 1 then
+    redis.call('HINCRBY', c .. 'now', zset .. ':' .. kind, -1)
+  end
 end
 
 -- Totals, reason and journal of a user that ended here.
@@ -55,8 +82,8 @@ end
 -- A lease that ran out (or whose worker is known to be dead): back in line, or dead after too many crashes.
 -- Returns 'reaped', 'poisoned', or nil when the lease named no running job.
 local function reap(d, c, text, is_counted, now)
-  redis.call('ZREM', c .. 'lease', text)
   local kind, id = split(text)
+  strike(c, 'lease', kind, id)
   local key = job_key(c, kind, id)
   local held = redis.call('HMGET', key, 'state', 'worker')
   if held[1] ~= 'running' then
@@ -94,6 +121,26 @@ local function store_extents(key, extents)
   end
 end
 
+-- How many users may still be let in by this iteration.
+local function room_left(c, iteration)
+  local most = number_of(c, 'max_users', 0)
+  if most == 0 then
+    return FOREVER
+  end
+  return math.max(most - tonumber(redis.call('HGET', c .. 'cnt', iteration .. '|admitted') or '0'), 0)
+end
+
+-- Whom a limited iteration let in: to queue one of them again needs no room. What the iteration before left is dropped
+-- on the way.
+local function let_key(c, iteration, bucket)
+  return c .. 'let:' .. iteration .. ':' .. bucket
+end
+
+local function let_in(c, iteration, bucket, id)
+  redis.call('SADD', let_key(c, iteration, bucket), id)
+  redis.call('UNLINK', let_key(c, int(tonumber(iteration) - 1), bucket))
+end
+
 -- An id that was found: queued by the traversal when it is new to the seen set. Returns true when it was new.
 local function admit_found(c, id, bucket, band, plan)
   if redis.call('SADD', c .. 's:' .. bucket, id) == 0 then
@@ -103,7 +150,10 @@ local function admit_found(c, id, bucket, band, plan)
     plan.front[#plan.front + 1] = id
     return true
   end
-  plan.room = plan.room - 1
+  if plan.room < FOREVER then
+    let_in(c, plan.iteration, bucket, id)
+    plan.room = plan.room - 1
+  end
   plan.admitted = plan.admitted + 1
   local list = c .. 'q:' .. plan.start
   if plan.traversal == 'priority' then
@@ -124,11 +174,9 @@ local function admit_all(c, found, iteration)
   if not found or #found == 0 then
     return 0
   end
-  local most = number_of(c, 'max_users', 0)
-  local admitted = tonumber(redis.call('HGET', c .. 'cnt', iteration .. '|admitted') or '0')
   local plan = {
     traversal = setting(c, 'traversal'), start = setting(c, 'start'), front = {}, lists = {}, admitted = 0,
-    room = most > 0 and most - admitted or FOREVER,
+    room = room_left(c, iteration), iteration = iteration,
   }
   local new = 0
   for _, entry in ipairs(found) do

@@ -114,12 +114,21 @@ local function waiting_lists(c, kind)
   return lists
 end
 
+-- The kinds that this crawl wants, as a set. What waits of another kind stays where it is.
+local function wanted_kinds(c)
+  local wanted = {}
+  for kind in string.gmatch(setting(c, 'kinds'), '[^,]+') do
+    wanted[kind] = true
+  end
+  return wanted
+end
+
 -- Nothing waits, nothing is held, nothing is being loaded, for the kinds that this crawl wants.
 local function is_finished(c)
   if redis.call('EXISTS', c .. 'lease', c .. 'delay', c .. 'load') > 0 then
     return false
   end
-  for kind in string.gmatch(setting(c, 'kinds'), '[^,]+') do
+  for kind in pairs(wanted_kinds(c)) do
     if redis.call('EXISTS', c .. 'r:' .. kind, unpack(waiting_lists(c, kind))) > 0 then
       return false
     end

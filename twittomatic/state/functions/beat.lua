@@ -1,10 +1,10 @@
 -- beat: all leases of a process are renewed, and the process shows that it lives. Returns the tokens that it lost.
 function ops.beat(d, c, a, now)
-  local expires = int(now + lease_ms(c))
+  local expires = now + lease_ms(c)
   local lost = {'ok'}
   for _, held in ipairs(a.jobs) do
     if owns(c, {kind = held[1], user = held[2], token = held[3]}) then
-      redis.call('ZADD', c .. 'lease', expires, member(held[1], held[2]))
+      enlist(c, 'lease', held[1], held[2], expires)
     else
       lost[#lost + 1] = held[3]
     end

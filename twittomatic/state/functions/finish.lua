@@ -1,11 +1,15 @@
 -- finish: a job ends, or leaves its worker for now. An unused grant goes back in the same act, fenced or not.
+-- A user of whom no job of the chain had anything to do is counted as users.already, not as users.done: a doubled
+-- seed, or one that an earlier crawl of this archive brought to its end.
 local function done(c, a, iteration)
-  redis.call('DEL', job_key(c, a.kind, a.user))
+  local key = job_key(c, a.kind, a.user)
+  local is_idle = ((a.counts or {})[a.kind .. '.already'] or 0) > 0 and redis.call('HGET', key, 'worked') ~= '1'
+  redis.call('DEL', key)
   count(c, iteration, a.kind .. '.done', 1)
   if not a.next then
-    count(c, iteration, 'users.done', 1)
+    count(c, iteration, is_idle and 'users.already' or 'users.done', 1)
   elseif redis.call('EXISTS', job_key(c, a.next, a.user)) == 0 then
-    redis.call('RPUSH', c .. 'q:' .. a.next, a.user)
+    redis.call('RPUSH', c .. 'q:' .. a.next, entry_of(a.user, is_idle))
     wake(c, a.next, 1)
   end
 end
@@ -20,7 +24,8 @@ local function dead(c, a, now)
   bury(c, a.kind, a.user, a.reason, now)
 end
 
--- `anew`: what was committed is lost, so the job begins at the beginning.
+-- `anew`: what was committed is lost, so the job begins at the beginning. `needs`: an endpoint without which the job
+-- cannot go on; it is not handed out before that gives a call.
 local function park(c, a)
   local key = job_key(c, a.kind, a.user)
   redis.call('HSET', key, 'clean', '1', 'note', a.reason or '')
@@ -33,7 +38,10 @@ local function park(c, a)
     redis.call('HDEL', key, 'cursor', 'sealed', 'sealed_at')
     redis.call('HSET', key, 'seq', '0')
   end
-  requeue(c, a.kind, a.user, true)
+  if a.needs then
+    redis.call('HSET', key, 'needs', a.needs)
+  end
+  requeue(c, a.kind, a.user, true, a.needs)
 end
 
 local function delay(c, a, now)
@@ -42,8 +50,7 @@ local function delay(c, a, now)
   if a.counted then
     redis.call('HINCRBY', key, 'errors', 1)
   end
-  local due = a.due and a.due or now + a.after
-  redis.call('ZADD', c .. 'delay', int(due), member(a.kind, a.user))
+  enlist(c, 'delay', a.kind, a.user, a.due or now + a.after)
 end
 
 function ops.finish(d, c, a, now)
@@ -54,7 +61,7 @@ function ops.finish(d, c, a, now)
     return {'fenced'}
   end
   local iteration = iteration_of(c)
-  release(c, a.kind, a.user)
+  strike(c, 'lease', a.kind, a.user)
   count_all(c, iteration, a.counts)
   if a.outcome == 'done' then
     done(c, a, iteration)

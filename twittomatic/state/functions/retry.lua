@@ -1,4 +1,5 @@
--- retry: dead jobs go back in line as if they had never failed. Looks at a bounded stretch from `skip` on; returns how
+-- retry: dead jobs go back in line as if they had never failed; one that died of its cursor walks anew from the start
+-- of its list and keeps what it has. Looks at a bounded stretch from `skip` on; returns how
 -- many moved and where to go on, or -1 at the end.
 function ops.retry(_, c, a)
   local stretch = redis.call('ZRANGE', c .. 'dead', int(a.skip), int(a.skip + BOUND - 1))
@@ -19,6 +20,9 @@ function ops.retry(_, c, a)
       count(c, iteration, 'reason.' .. reason, -1)
       redis.call('HSET', key, 'attempts', '0', 'errors', '0')
       redis.call('HDEL', key, 'reason', 'iteration', 'sample')
+      if reason == a.cursor_refused then
+        redis.call('HDEL', key, 'cursor')
+      end
       redis.call('ZREM', c .. 'dead', text)
       requeue(c, kind, id, false)
       moved = moved + 1

@@ -6,8 +6,8 @@ local WORKER_FORGOTTEN_MS = 24 * HOUR
 local function due_jobs(c, now)
   local due = redis.call('ZRANGEBYSCORE', c .. 'delay', '-inf', int(now), 'LIMIT', 0, BOUND)
   for _, text in ipairs(due) do
-    redis.call('ZREM', c .. 'delay', text)
     local kind, id = split(text)
+    strike(c, 'delay', kind, id)
     if redis.call('HGET', job_key(c, kind, id), 'state') == 'delayed' then
       requeue(c, kind, id, false)
     end
@@ -23,7 +23,7 @@ local function expired_leases(d, c, now, excused_until)
     reaped = reaped + (result == 'reaped' and 1 or 0)
     poisoned = poisoned + (result == 'poisoned' and 1 or 0)
   end
-  return reaped, poisoned
+  return reaped, poisoned, #expired == 2 * BOUND
 end
 
 local function forget_workers(d, now)
@@ -46,14 +46,14 @@ function ops.tick(d, c, a, now)
   end
   redis.call('HSET', c .. 'cfg', 'ticked', int(now), 'excused_until', int(excused_until))
   local due = due_jobs(c, now)
-  local reaped, poisoned = 0, 0
+  local reaped, poisoned, is_full = 0, 0, false
   if now >= excused_until then
-    reaped, poisoned = expired_leases(d, c, now, excused_until)
+    reaped, poisoned, is_full = expired_leases(d, c, now, excused_until)
   end
   forget_workers(d, now)
   if redis.call('EXISTS', c .. 'drain') == 1 and redis.call('EXISTS', c .. 'lease') == 0
     and setting(c, 'state') == 'running' then
     redis.call('HSET', c .. 'cfg', 'state', 'drained')
   end
-  return {'ok', int(reaped), int(due), int(poisoned)}
+  return {'ok', int(reaped), int(due), int(poisoned), (is_full or due == BOUND) and '1' or '0'}
 end
