@@ -84,7 +84,9 @@ def first_tweet() -> float:
     """Seconds from the start of a crawl in an empty folder to the first line that a file of the archive gives."""
     with tempfile.TemporaryDirectory() as temporary:
         output = Path(temporary) / "data"
-        environment = {"TWITTOMATIC_CREDENTIALS_FILE": str(Path(temporary) / "none.toml")}
+        nobody = Path(temporary) / "none.toml"
+        nobody.touch(mode=0o600)
+        environment = {"TWITTOMATIC_CREDENTIALS_FILE": str(nobody)}
         began = time.perf_counter()
         child = Child(["crawl", "-T", "--output", str(output)], "crawl", environment=environment, read_stdout=True)
         child.start()

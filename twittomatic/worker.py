@@ -232,13 +232,15 @@ class Worker:
     def _delay(self, desk: Desk, failing: Failing) -> None:
         """Try the job again later, ever later; give it up when it keeps failing, much later when nothing works."""
         job, error = desk.job, failing.error
-        if job.errors >= (DELAYS_OF_AN_OUTAGE if self.health.is_outage else DELAYS_BEFORE_DEATH):
+        outage = self.health.is_outage
+        endured = self.health.endure(job.user) if outage else 0
+        if endured >= DELAYS_OF_AN_OUTAGE or (not outage and job.errors >= DELAYS_BEFORE_DEATH):
             self._bury(desk, "keeps failing", error.detail)
             return
-        seconds = min(DELAY_SECONDS * 2**job.errors, MOST_DELAY_SECONDS)
+        seconds = min(DELAY_SECONDS * 2 ** max(job.errors, endured - 1), MOST_DELAY_SECONDS)
         log.info("delayed", kind=job.kind, user=job.user, seconds=seconds, why=error.detail)
         what = f"HTTP {error.status}" if error.status else "no whole answer"
-        desk.services.queue.delay(job, seconds, reason=error.detail, counts={f"delays.{what}": 1})
+        desk.services.queue.delay(job, seconds, reason=error.detail, counted=not outage, counts={f"delays.{what}": 1})
 
     def _bury(self, desk: Desk, reason: str, sample: str) -> None:
         """The job cannot go on without a person."""

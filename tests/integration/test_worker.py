@@ -274,7 +274,7 @@ def test_a_cap_stops_the_endpoint_and_nobody_is_blamed(stages: Stages, plan: Cre
     stage.work(lambda: "timeline" in stage.snapshot().waits and not stage.snapshot().kinds[TIMELINE].running)
     told = stage.snapshot()
     assert told.waits["timeline"].reason == reason
-    assert told.waits["timeline"].until is None
+    assert (told.waits["timeline"].until or 0) > told.at
     assert told.kinds[TIMELINE].dead == told.kinds[TIMELINE].gone == 0
     assert told.kinds[TIMELINE].waiting == 10 - told.kinds[TIMELINE].done > 0
     asked = len(stage.asked)
@@ -284,7 +284,8 @@ def test_a_cap_stops_the_endpoint_and_nobody_is_blamed(stages: Stages, plan: Cre
     assert len(stage.asked) > asked
 
 
-def test_an_outage_is_not_the_fault_of_any_user(stage: Stage) -> None:
+def test_an_outage_is_not_the_fault_of_any_user(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twittomatic.worker.DELAYS_OF_AN_OUTAGE", 1000)
     failures: list[str] = []
     answered: list[str] = []
     late: list[str] = []
@@ -452,3 +453,19 @@ def test_a_worker_that_lost_its_job_while_it_parks_goes_on(stage: Stage, monkeyp
     stage.admit("1")
     stage.work(lambda: stage.path("1", TWT).exists())
     assert wrong == []
+
+
+def test_users_who_always_fail_are_given_up_at_last_when_nobody_else_is_left(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of them look like an outage, which nothing that works ever ends: the crawl must end all the same."""
+    monkeypatch.setattr("twittomatic.worker.DELAYS_OF_AN_OUTAGE", 8)
+
+    def down(endpoint: str, who: str, number: int) -> None:
+        raise Transient("no connection")
+
+    stage.before_request = down
+    stage.admit("1", "2", "3", "4")
+    stage.work(seconds=60)
+    assert stage.snapshot().counters["users.dead"] == 4
+    assert stage.snapshot().reasons == {"keeps failing": 4}

@@ -15,7 +15,8 @@ from twittomatic.seeds import BadLine, Survey
 from twittomatic.state.snapshot import KindSnapshot, Snapshot
 
 COUNTERS = {
-    "users.done": 1198, "users.already": 2, "left_out": 6, "users.gone": 3, "users.dead": 1, "timeline.done": 1203, "timeline.gone": 3,
+    "users.done": 1198, "users.already": 2, "left_out": 6, "users.gone": 3, "users.dead": 1,
+    "timeline.done": 1203, "timeline.gone": 3,
     "timeline.already": 5, "follower.profiles": 40, "analyzer.profiles": 2, "discovered": 17, "refused.protected": 4,
     "refused.languages": 2,
 }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from twittomatic import logs
@@ -68,6 +69,7 @@ class Health:
         self._lock = threading.Lock()
         self._refusals: dict[str, list[str]] = {}
         self._failing: set[str] = set()
+        self._endured: Counter[str] = Counter()
 
     def is_refused(self, credential: str, who: str) -> bool:
         """Note a refusal; whether the credential is to blame: two users in a row, or one three times."""
@@ -81,11 +83,18 @@ class Health:
         with self._lock:
             self._refusals.pop(credential, None)
             self._failing.clear()
+            self._endured.clear()
 
     def failed(self, who: str) -> None:
         """A call for this user failed as often as it may."""
         with self._lock:
             self._failing.add(who)
+
+    def endure(self, who: str) -> int:
+        """Delays of this user since the outage began, this one included."""
+        with self._lock:
+            self._endured[who] += 1
+            return self._endured[who]
 
     @property
     def is_outage(self) -> bool:
