@@ -29,16 +29,18 @@ class Names:
         self._load()
 
     def _load(self) -> None:
-        """Read the whole lines. What a crash left of a line is ended, so that the next one stands alone."""
-        line = b"\n"
+        """Read what is there. A line that a crash cut is taken away, a broken one in between is passed over."""
+        whole = 0
         with self._path.open("rb") as stream:
             for line in stream:
+                if not line.endswith(b"\n"):
+                    os.ftruncate(self._file, whole)
+                    break
+                whole += len(line)
                 try:
                     self._learn(ujson.loads(line))
                 except (ValueError, KeyError, TypeError, AttributeError):
                     log.warning("a line of the kept names cannot be read: those names are asked for again")
-        if not line.endswith(b"\n"):
-            os.write(self._file, b"\n")
 
     def _learn(self, answer: dict[str, str]) -> None:
         name = answer["name"].casefold()

@@ -47,7 +47,7 @@ class Analyzer:
         judging.finish()
         if desk.drafts:
             desk.publish(End(COMPLETE, at=int(desk.services.clock.now())))
-        return Result("done", COMPLETE)
+        return Result("done", COMPLETE, already=desk.job.seq == 0)
 
 
 class _Judging:
