@@ -1,39 +1,27 @@
-"""The only module that builds objects from settings, and the only one that creates a Redis client."""
+"""The only package that builds objects from settings, and the only one that creates a Redis client."""
 
 from __future__ import annotations
 
 import os
 import socket
 import threading
-import time
 from collections.abc import Collection, Mapping
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import redis
-from redis.sentinel import Sentinel
-
-from twittomatic import __version__, logs, seeds
+from twittomatic import logs, seeds
 from twittomatic.archive.gzip_files import GzipArchive
 from twittomatic.bus import Bus
 from twittomatic.clock import SystemClock
 from twittomatic.config import DEFAULT, Settings, default_of
-from twittomatic.embedded import running_url
 from twittomatic.errors import (
     CredentialsError,
-    InUse,
     SeedsError,
     SettingsError,
-    StateError,
-    StateUnavailable,
-    Unsuitable,
 )
 from twittomatic.job import TWT, UPDATE, IdForm
 from twittomatic.kinds import KINDS
 from twittomatic.kinds.base import Services
 from twittomatic.kinds.calls import Calls, Health
-from twittomatic.lifecycle import is_alive, machine, process_started
 from twittomatic.loading import HELD_DIGEST, FileSeeds, HeldSeeds, Loader, SeedList
 from twittomatic.master import Master, Wish
 from twittomatic.names import Names
@@ -43,15 +31,12 @@ from twittomatic.sources.base import Source
 from twittomatic.sources.credentials import Credential, load_credentials
 from twittomatic.state.budget import Budget
 from twittomatic.state.crawl import Crawl
-from twittomatic.state.engine import CLIENT_OPTIONS, Caller, Engine
+from twittomatic.state.engine import Caller
 from twittomatic.state.frontier import Frontier
-from twittomatic.state.keys import Keys
 from twittomatic.state.leader import Leader
-from twittomatic.state.parts import named_segs
-from twittomatic.state.persistence import WARNING, WRONG, keeping
 from twittomatic.state.queue import Queue
-from twittomatic.state.registry import Registry
 from twittomatic.state.snapshot import Snapshot, snapshot
+from twittomatic.wiring.server import Server, died_here
 from twittomatic.worker import Worker
 
 log = logs.get(__name__)
@@ -59,56 +44,14 @@ log = logs.get(__name__)
 IDS_PER_BUCKET = 350
 """Ids that a bucket of the seen set should hold; from 512 on a server with the usual settings changes its form."""
 CRAWL_LOOK_SECONDS = 0.2
-FIRST_CONTACT_SECONDS = 5.0
-"""How long a start waits for the Redis server; later it is waited for ten times as long."""
 
 
-class Wiring:
+class Wiring(Server):
     """Objects of one process, built when they are first asked for."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+        super().__init__(settings)
         self.clock = SystemClock()
-        for secret in settings.secrets():
-            logs.hide(secret)
-
-    def client(self) -> redis.Redis:
-        """A client without retries of its own. SettingsError without any server."""
-        options: dict[str, Any] = dict(CLIENT_OPTIONS)
-        if self.settings.REDIS_PASSWORD:
-            options["password"] = self.settings.REDIS_PASSWORD
-        if self.settings.SENTINELS:
-            pairs = [entry.rpartition(":") for entry in self.settings.SENTINELS]
-            try:
-                addresses = [(host, int(port)) for host, _, port in pairs]
-            except ValueError:
-                raise SettingsError(f"SENTINELS is {self.settings.SENTINELS!r}", "it takes host:port each") from None
-            sentinel: Any = Sentinel(addresses, sentinel_kwargs={"socket_timeout": 2}, **options)  # type: ignore[no-untyped-call]
-            client: redis.Redis = sentinel.master_for(self.settings.SENTINEL_SERVICE)
-            return client
-        url = self.settings.REDIS_URL or running_url(self.settings.OUTPUT_DIRECTORY / ".redis")
-        if not url:
-            raise SettingsError(
-                "no Redis is configured, and no crawl of this folder has one running",
-                "set REDIS_URL (or --redis); `twittomatic crawl` starts a private server by itself",
-            )
-        try:
-            return redis.Redis.from_url(url, **options)
-        except ValueError as error:
-            raise SettingsError(f"REDIS_URL cannot be used: {error}", "write redis://host:6379/0") from error
-
-    @cached_property
-    def _engine(self) -> Engine:
-        return Engine(self.client())
-
-    def engine(self) -> Engine:
-        """The functions of the crawl state."""
-        return self._engine
-
-    @cached_property
-    def keys(self) -> Keys:
-        """Key names of this crawl."""
-        return Keys(self.settings.NAMESPACE, self.settings.CRAWL)
 
     def bus(self) -> Bus:
         """What carries the events of this deployment."""
@@ -179,22 +122,6 @@ class Wiring:
         prices = {**default_of("PRICES"), **self.settings.PRICES}
         return {resource: round(price * 1_000_000) for resource, price in prices.items()}
 
-    def check_server(self) -> list[str]:
-        """Load the functions; warnings about a server that may lose the crawl's state. Unsuitable for one that is too
-        old or throws keys away, StateUnavailable (soon) for one that is not there."""
-        try:
-            Engine(self.client(), patience_seconds=FIRST_CONTACT_SECONDS).prepare()
-            found = keeping(self._engine.client)
-        except (StateUnavailable, StateError) as error:
-            raise StateUnavailable(
-                f"{self.settings.shown('REDIS_URL') or 'the Redis server'} cannot be used: {error};"
-                " start it, or correct REDIS_URL (`twittomatic doctor` looks)"
-            ) from error
-        for each in found:
-            if each.state == WRONG:
-                raise Unsuitable(f"Redis: {each.found}", each.mend)
-        return [f"Redis: {each.found} ({each.mend})" for each in found if each.state == WARNING]
-
     def snapshot(self) -> Snapshot:
         """The crawl now."""
         return snapshot(self._engine, self.keys)
@@ -256,47 +183,6 @@ class Wiring:
             leave=lambda: self.registry().leave(name, instance),
         )
 
-    def named_segs(self) -> set[str]:
-        """The segs of all parts that belong to a job."""
-        return named_segs(self._engine, self.keys)
-
-    def registry(self) -> Registry:
-        """The workers of this deployment."""
-        return Registry(self._engine, self.keys)
-
-    def release_dead_workers(self) -> int:
-        """Put back in line what dead workers of this machine held, without waiting for their leases; how many."""
-        registry = self.registry()
-        dead = [worker for worker in registry.workers() if died_here(worker.info)]
-        for worker in dead:
-            try:
-                registry.leave(worker.name, registry.register(worker.name, worker.info, replaces=worker.instance))
-            except InUse:
-                continue  # somebody took the name meanwhile
-        return len(dead)
-
-    def _register(self, name: str) -> str:
-        """Take a worker's name; from a process of this machine that is provably dead at once."""
-        registry = self.registry()
-        info = {**self.identity(), "slots": self.settings.THREADS}
-        try:
-            return registry.register(name, info)
-        except InUse:
-            holder = registry.holder(name)
-            if holder is None or not died_here(holder.info):
-                raise
-            return registry.register(name, info, replaces=holder.instance)
-
-    def identity(self) -> dict[str, str | int | float]:
-        """What this process tells of itself."""
-        return {
-            "host": socket.gethostname(),
-            "machine": machine(),
-            "pid": os.getpid(),
-            "started": process_started(os.getpid()) or time.time(),
-            "version": __version__,
-        }
-
     def master(self, stop: threading.Event, *, standby: bool) -> Master:
         """A master that does not lead yet."""
         settings = self.settings
@@ -356,15 +242,6 @@ class Wiring:
             run=shared.get("run", ""),
         )
 
-    def lift_stops(self) -> int:
-        """Try every credential again that was taken out until somebody acts; how many."""
-        budget = Budget(self._engine, self.keys, Caller("lift", "0"))
-        stopped = [row for row in budget.windows() if row.blocked and row.blocked_until is None]
-        for row in stopped:
-            budget.lift(row.endpoint, row.credential)
-            budget.lift(None, row.credential)
-        return len(stopped)
-
     def wish(self, seeds_path: Path | None, *, strict: bool = False, retry: bool = False, run: str = "") -> Wish:
         """What the settings and a seeds file ask of the crawl; without a file the last one, or for updates everybody
         who is held. SeedsError."""
@@ -383,11 +260,3 @@ class Wiring:
             chosen = HeldSeeds(self.archive())
         kept_path = str(path.absolute()) if path else ""
         return Wish(settings.KINDS, settings.TRAVERSING, settings.MAX_USERS, chosen, kept_path, retry, run)
-
-
-def died_here(info: Mapping[str, Any]) -> bool:
-    """Whether a process that told this of itself ran on this machine and is gone, for certain."""
-    try:
-        return info["machine"] == machine() and not is_alive(int(info["pid"]), float(info["started"]))
-    except (KeyError, TypeError, ValueError):
-        return False
