@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,7 +51,6 @@ class IdForm:
 
 
 INT64 = IdForm()
-ID_FORMS: Mapping[str, IdForm] = {INT64.name: INT64}
 
 
 def bucket_of(id_: str, buckets: int) -> int:

@@ -222,7 +222,9 @@ class Local:
                 break
             self.stopper.wait(LOOK_SECONDS)
         stop_all([self._master, *workers], self.settings.DRAIN_SECONDS)
-        if self.redis is not None:
+        if self.stopper.stopping:
+            log.info("stopped", reason=self.stopper.reason)
+        if self.redis is not None and self.redis.running:
             self._sweep()
         return self._look(snapshot)
 

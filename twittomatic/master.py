@@ -20,11 +20,10 @@ from twittomatic.kinds.plan import first_kind
 from twittomatic.loading import HeldSeeds, Loader, SeedList
 from twittomatic.state.crawl import Crawl
 from twittomatic.state.frontier import Frontier
-from twittomatic.state.leader import Held, Leader
+from twittomatic.state.leader import RENEW_SECONDS, Held, Leader
 
 log = logs.get(__name__)
 
-LEAD_SECONDS = 3.0
 TICK_SECONDS = 1.0
 END_LOOK_SECONDS = 0.25
 STANDBY_SECONDS = 1.0
@@ -214,7 +213,7 @@ class Master:
         tick_seconds = min(TICK_SECONDS, float(self.shape["lease_seconds"]) / 4)
         while not self.clock.wait(self._rounds_end, tick_seconds):
             try:
-                if self.clock.monotonic() - led >= LEAD_SECONDS:
+                if self.clock.monotonic() - led >= RENEW_SECONDS:
                     if isinstance(self.leader.lead(self.identity, self.info), Held):
                         raise Deposed("another master leads")
                     led = self.clock.monotonic()

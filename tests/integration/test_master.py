@@ -31,7 +31,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "END_LOOK_SECONDS", 0.01)
     monkeypatch.setattr(module, "STANDBY_SECONDS", 0.02)
     monkeypatch.setattr(module, "TICK_SECONDS", 0.05)
-    monkeypatch.setattr(module, "LEAD_SECONDS", 0.2)
+    monkeypatch.setattr(module, "RENEW_SECONDS", 0.2)
     monkeypatch.setattr("twittomatic.loading.LOOK_SECONDS", 0.2)
     monkeypatch.setattr("twittomatic.worker.IDLE_SECONDS", 0.05)
     monkeypatch.setattr("twittomatic.kinds.calls.FIRST_PAUSE_SECONDS", 0.001)
